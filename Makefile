@@ -1,0 +1,65 @@
+# Everything here needs Go and make only, unless a target says otherwise.
+
+.DEFAULT_GOAL := help
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+LINT := bin/tools/golangci-lint run --config scripts/golangci.yaml
+GOFILES = $(shell git ls-files '*.go')
+# The folder testdata holds a package that ./... passes over.
+PACKAGES := ./... ./testdata
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/lcp
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lcp ./cmd/lcp
+
+demo: build ## protect the sample publications, license them, open them again
+	bin/lcp demo
+
+test: ## run all tests, and say which were skipped for want of something
+	go run ./scripts/testreport ./...
+
+race: ## run the tests with the race detector (needs a C compiler)
+	go run ./scripts/testreport -race -short ./...
+
+readers: ## open what lcp makes with the code of a reading system (needs node, npm)
+	cd test/readers && npm ci --ignore-scripts --no-audit --no-fund
+	go run ./scripts/testreport -count=1 ./test/readers
+
+bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 3 GB of disk)
+	go run ./scripts/bench $(BENCH)
+
+fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
+	scripts/fuzz.sh $(FUZZTIME)
+
+fmt: bin/tools ## format all Go files
+	bin/tools/gofumpt -w $(GOFILES)
+
+vet: ## run go vet
+	go vet $(PACKAGES)
+
+lint: bin/tools vet ## check formatting, vet, run the linters
+	@unformatted=$$(bin/tools/gofumpt -l $(GOFILES)); if [ -n "$$unformatted" ]; then \
+		echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(LINT) $(PACKAGES)
+
+vuln: bin/tools ## look for known vulnerabilities (needs the network)
+	bin/tools/govulncheck ./...
+
+cross: ## build for the other systems that releases are made for
+	scripts/cross.sh
+
+samples: ## build the sample publications of testdata again
+	go run ./scripts/samples
+
+clean: ## delete what was built
+	rm -rf bin dist
+
+# Linters are pinned in a module of their own, so that no one who uses our
+# packages inherits them.
+bin/tools: scripts/tools/go.mod scripts/tools/go.sum
+	mkdir -p $@
+	cd scripts/tools && go build -o ../../bin/tools/ tool
+	touch $@
+
+.PHONY: help build demo test race readers bench fuzz fmt vet lint vuln cross samples clean

@@ -15,8 +15,10 @@
 package pdf
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -60,7 +62,9 @@ type Info struct {
 // reader given to Open, which must stay open as long as Cover is of use. It is
 // not safe for concurrent use.
 type Document struct {
+	file     *file
 	pages    int
+	first    page
 	info     Info
 	warnings []string
 }
@@ -70,7 +74,20 @@ type Document struct {
 // cannot be protected, the reader's own error when it fails, and ctx.Err() once
 // ctx is done. It closes nothing.
 func Open(ctx context.Context, r io.ReaderAt, size int64) (*Document, error) {
-	return nil, ErrNotPDF
+	src := &source{r: r}
+	d, err := open(ctx, src, size)
+	switch {
+	case src.err != nil:
+		return nil, fmt.Errorf("read PDF: %w", src.err)
+	case err == nil:
+		return d, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.Is(err, ErrNotPDF), errors.Is(err, ErrEncrypted):
+		return nil, err
+	default:
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 }
 
 // Pages returns the number of pages, at least 1.
@@ -83,10 +100,94 @@ func (d *Document) Info() Info { return d.info }
 // line each.
 func (d *Document) Warnings() []string { return slices.Clone(d.warnings) }
 
-// Cover returns the JPEG image that fills the first page, byte for byte as the
-// document holds it, and its media type. It returns ErrNoCover when there is
-// none: the page is drawn from text or several images, or the image is in a
-// form that browsers do not show, such as CMYK or JPEG 2000.
-func (d *Document) Cover(ctx context.Context) (data []byte, mediaType string, err error) {
-	return nil, "", ErrNoCover
+func (d *Document) warn(format string, args ...any) {
+	d.warnings = append(d.warnings, fmt.Sprintf(format, args...))
+}
+
+// headerSize is where readers look for the header (Adobe's implementation note
+// 13 to PDF 1.7).
+const headerSize = 1024
+
+// open reads the document by its cross-reference, and failing that by a search
+// for its objects.
+func open(ctx context.Context, src io.ReaderAt, size int64) (*Document, error) {
+	head := make([]byte, max(0, min(size, headerSize)))
+	n, _ := src.ReadAt(head, 0)
+	start := bytes.Index(head[:n], []byte("%PDF-"))
+	switch {
+	case size == 0:
+		return nil, fmt.Errorf("%w: the file is empty", ErrNotPDF)
+	case start < 0:
+		return nil, fmt.Errorf("%w: there is no %%PDF- in its first %d bytes", ErrNotPDF, headerSize)
+	}
+	d, err := openByXRef(ctx, src, size)
+	if start > 0 && hopeful(ctx, err) { // offsets may count from the header instead
+		shifted := io.NewSectionReader(src, int64(start), size-int64(start))
+		if e, err2 := openByXRef(ctx, shifted, shifted.Size()); err2 == nil || errors.Is(err2, ErrEncrypted) {
+			d, err = e, err2
+		}
+	}
+	if hopeful(ctx, err) {
+		cause := err
+		if d, err = openBySearch(ctx, src, size); err != nil && !errors.Is(err, ErrEncrypted) {
+			return nil, fmt.Errorf("%w; a search for its objects does not help: %w", cause, err)
+		} else if err == nil {
+			d.warn("the cross-reference is damaged and was rebuilt: %v", cause)
+		}
+	}
+	if err == nil && start > 0 {
+		d.warn("%d bytes stand before the header", start)
+	}
+	return d, err
+}
+
+// hopeful reports whether another way of reading may succeed after err.
+func hopeful(ctx context.Context, err error) bool {
+	return err != nil && ctx.Err() == nil && !errors.Is(err, ErrEncrypted) && !errors.Is(err, errTooMuchWork)
+}
+
+// trailingAllowed is how much may follow the document without a word: mail and
+// download programs leave some bytes.
+const trailingAllowed = 1024
+
+func openByXRef(ctx context.Context, r io.ReaderAt, size int64) (*Document, error) {
+	d := &Document{file: &file{r: r, size: size}}
+	trailing, err := d.file.readXRef(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if trailing > trailingAllowed {
+		d.warn("%d bytes follow the document", trailing)
+	}
+	return d, d.read(ctx, false)
+}
+
+func openBySearch(ctx context.Context, r io.ReaderAt, size int64) (*Document, error) {
+	f, err := searchFile(ctx, r, size)
+	if err != nil {
+		return nil, err
+	}
+	d := &Document{file: f}
+	return d, d.read(ctx, true)
+}
+
+// read checks the document and reads its metadata. A rebuilt document must be
+// whole, since nothing else tells that the end of the file is there.
+func (d *Document) read(ctx context.Context, rebuilt bool) error {
+	f := d.file
+	if err := f.checkEncryption(ctx); err != nil {
+		return err
+	}
+	root, err := f.get(ctx, f.trailer, "Root")
+	if err != nil {
+		return err
+	}
+	catalog, ok := root.(dict)
+	if !ok {
+		return errors.New("its catalog is missing")
+	}
+	if err := d.readPages(ctx, catalog, rebuilt); err != nil {
+		return err
+	}
+	return d.readInfo(ctx, catalog)
 }

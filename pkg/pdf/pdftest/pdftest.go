@@ -4,6 +4,7 @@ package pdftest
 import (
 	"bytes"
 	"fmt"
+	"image/color"
 	"image/jpeg"
 	"strings"
 	"unicode/utf16"
@@ -11,8 +12,8 @@ import (
 
 // Document returns a sound PDF 1.4 of the given number of pages, at least one,
 // each of which says its number. A title that is not empty goes into the Info
-// dictionary. A JPEG cover, when there is one, fills the first page; Document
-// panics when it is not a JPEG. The same arguments give the same bytes.
+// dictionary. A JPEG cover, when there is one, fills the first page, which
+// takes its shape; Document panics when it is not a JPEG. The same arguments give the same bytes.
 func Document(pages int, title string, jpegCover []byte) []byte {
 	pages = max(pages, 1)
 	var f File
@@ -32,24 +33,37 @@ func Document(pages int, title string, jpegCover []byte) []byte {
 		page, content := 10+2*i, 11+2*i
 		resources := "/Font << /F 3 0 R >>"
 		draw := fmt.Sprintf("BT /F 24 Tf 60 500 Td (Page %d) Tj ET", i+1)
+		box := ""
 		if i == 0 && jpegCover != nil {
-			f.Stream(5, imageDict(jpegCover), jpegCover)
+			dict, ratio := image(jpegCover)
+			f.Stream(5, dict, jpegCover)
 			resources += " /XObject << /Cover 5 0 R >>"
-			draw = "q 420 0 0 595 0 0 cm /Cover Do Q"
+			box = fmt.Sprintf("/MediaBox [0 0 420 %.2f] ", 420*ratio)
+			draw = fmt.Sprintf("q 420 0 0 %.2f 0 0 cm /Cover Do Q", 420*ratio)
 		}
-		f.Object(page, fmt.Sprintf("<< /Type /Page /Parent 2 0 R /Contents %d 0 R /Resources << %s >> >>", content, resources))
+		f.Object(page, fmt.Sprintf("<< /Type /Page /Parent 2 0 R %s/Contents %d 0 R /Resources << %s >> >>", box, content, resources))
 		f.Stream(content, "", []byte(draw))
 	}
 	return f.Finish(trailer)
 }
 
-// imageDict returns the entries of the image's dictionary (ISO 32000-1 §8.9.5).
-func imageDict(data []byte) string {
+// image returns the entries of the image's dictionary (ISO 32000-1 §8.9.5), and
+// its height as a multiple of its width.
+func image(data []byte) (dict string, ratio float64) {
 	c, err := jpeg.DecodeConfig(bytes.NewReader(data))
 	if err != nil {
 		panic("pdftest: the cover is not a JPEG: " + err.Error())
 	}
-	return fmt.Sprintf("/Type /XObject /Subtype /Image /Filter /DCTDecode /ColorSpace /DeviceRGB /BitsPerComponent 8 /Width %d /Height %d", c.Width, c.Height)
+	space := "DeviceRGB"
+	switch c.ColorModel {
+	case color.GrayModel:
+		space = "DeviceGray"
+	case color.CMYKModel:
+		space = "DeviceCMYK"
+	}
+	dict = fmt.Sprintf("/Type /XObject /Subtype /Image /Filter /DCTDecode /ColorSpace /%s /BitsPerComponent 8 /Width %d /Height %d",
+		space, c.Width, c.Height)
+	return dict, float64(c.Height) / float64(c.Width)
 }
 
 // UTF16 returns s as a hexadecimal string object in UTF-16BE with a byte order

@@ -1,176 +1,109 @@
-// Package store keeps publications and licenses in an SQL database.
+// Package store keeps the records that licenses are made from: publications
+// with their content keys, licenses, and what happened to each license.
+//
+// Records are plain values. The package knows what must hold between them (one
+// content key per publication, one live publication per alternative
+// identifier, devices that agree with their count) and keeps it in one
+// transaction, against any number of goroutines and processes. It does not know
+// what makes a license valid, which moves its status may take, or how any
+// document looks.
+//
+// Content keys are sealed before they reach the database and bound to the
+// publication they belong to, so that neither the file nor a backup of it
+// opens a book.
+//
+// SQLite is built in. Statements are written once, with ? as placeholder and in
+// words that PostgreSQL and MySQL share; a dialect holds what differs.
 package store
 
 import (
 	"context"
+	"database/sql"
 	"errors"
+	"fmt"
+	"sync"
 	"time"
 )
 
-// A Keyring seals content keys for the database.
-// *keyring.Keyring is one.
+// A Keyring seals content keys for the database. *keyring.Keyring is one.
 type Keyring interface {
-	// Seal encrypts plaintext so that Open needs the same associated data.
+	// Seal encrypts plaintext so that it opens only with associatedData.
 	Seal(plaintext, associatedData []byte) []byte
-	// Open is the inverse of Seal.
+	// Open returns what was given to Seal.
 	Open(sealed, associatedData []byte) ([]byte, error)
 	// Stale reports whether sealed should be opened and sealed again.
 	Stale(sealed []byte) bool
 }
 
-// Options say which database to open and with what. All fields but Migrate
-// are required.
+// Options say which database to open and with what. All but Migrate are
+// required.
 type Options struct {
-	// DSN names the database: a path, file:…, sqlite://… or sqlite3://… .
+	// DSN names the database: a path, file:…, sqlite://… or sqlite3://… for
+	// SQLite. :memory: is a database that is gone when it is closed.
 	DSN     string
 	Keyring Keyring
 	Now     func() time.Time
-	Migrate bool // bring an older schema up to date, make it in an empty database
+	Migrate bool // make the schema in an empty database, bring an older one up to date
 }
 
-// A Cursor is a place in a list: the zero value is before the newest entry.
-type Cursor int64
+// A Store is an open database. It is safe for concurrent use. The caller must
+// Close it.
+type Store struct {
+	keyring Keyring
+	now     func() time.Time
+	dialect *dialect
+	writer  *sql.DB
+	reader  *sql.DB // may be the writer
 
-// A Page says which part of a list to return. Limit is required; After is where
-// the last page ended, or Offset counts the entries to leave out.
-type Page struct {
-	After  Cursor
-	Offset int
-	Limit  int // 1 to MaxLimit
+	mu     sync.RWMutex
+	writes map[string]*sql.Stmt // by query; nil before the first transaction
+	reads  map[string]*sql.Stmt // by query
 }
 
-// MaxLimit is the longest page of a list.
-const MaxLimit = 1000
-
-var (
-	// ErrNotFound says that there is no such record.
-	ErrNotFound = errors.New("not found")
-	// ErrDeleted says that the publication was deleted. It is an ErrNotFound too.
-	ErrDeleted error = deletedError{}
-	// ErrExists says that an identifier is taken; see ExistsError.
-	ErrExists = errors.New("already exists")
-	// ErrKeyChanged says that a publication is known with another content key.
-	ErrKeyChanged = errors.New("publication has another content key")
-	// ErrInvalid says that a field cannot be stored.
-	ErrInvalid = errors.New("invalid field")
-)
-
-type deletedError struct{}
-
-func (deletedError) Error() string { return "publication was deleted" }
-func (deletedError) Unwrap() error { return ErrNotFound }
-
-// An ExistsError says which identifier is taken and by whom. It is an ErrExists.
-type ExistsError struct {
-	Field string // uuid or alt_id
-	Value string
-	UUID  string // of the record that has it
+// Open opens the database, and makes it first if it is a file that does not
+// exist, in a folder that does. It fails with ErrDSN, with ErrSchema, or with
+// the keyring's error if the database was sealed under other master keys.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	name, err := parseDSN(o.DSN)
+	if err != nil {
+		return nil, err
+	}
+	d, err := sqliteDialect()
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{keyring: o.Keyring, now: o.Now, dialect: d, reads: make(map[string]*sql.Stmt)}
+	if s.writer, s.reader, err = d.open(ctx, name); err != nil {
+		return nil, fmt.Errorf("open database %q: %w", name, err)
+	}
+	if err := s.start(ctx, o.Migrate); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %q: %w", name, err), s.Close())
+	}
+	return s, nil
 }
 
-func (e *ExistsError) Error() string { return e.Field + " is taken" }
+// start makes sure that the database can be worked with.
+func (s *Store) start(ctx context.Context, migrate bool) error {
+	if err := s.migrate(ctx, migrate); err != nil {
+		return err
+	}
+	return s.checkKeyring(ctx)
+}
 
-// Unwrap returns ErrExists.
-func (e *ExistsError) Unwrap() error { return ErrExists }
-
-// Store is the database. It is safe for concurrent use.
-type Store struct{}
-
-var errStub = errors.ErrUnsupported
-
-// Open opens the database.
-func Open(ctx context.Context, o Options) (*Store, error) { return nil, errStub }
-
-// Close closes the database.
-func (s *Store) Close() error { return nil }
+// Close closes the database. Calls that are under way may fail.
+func (s *Store) Close() error {
+	err := s.writer.Close()
+	if s.reader != s.writer {
+		err = errors.Join(s.reader.Close(), err)
+	}
+	return err
+}
 
 // Ping reports whether the database answers.
-func (s *Store) Ping(ctx context.Context) error { return errStub }
-
-// CreatePublication adds p and returns it with its times. ErrExists when a live publication has its UUID or alt id.
-func (s *Store) CreatePublication(ctx context.Context, p Publication) (Publication, error) {
-	return p, errStub
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	return s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one)
 }
 
-// Publication returns a live publication. ErrNotFound, ErrDeleted.
-func (s *Store) Publication(ctx context.Context, uuid string) (Publication, error) {
-	return Publication{}, errStub
-}
-
-// AnyPublication is Publication for live and deleted ones: fresh licenses need both.
-func (s *Store) AnyPublication(ctx context.Context, uuid string) (Publication, error) {
-	return Publication{}, errStub
-}
-
-// PublicationByAltID returns the live publication with the alternative identifier. ErrNotFound.
-func (s *Store) PublicationByAltID(ctx context.Context, altID string) (Publication, error) {
-	return Publication{}, errStub
-}
-
-// PublicationByChecksum returns the newest live publication whose protected package has the SHA-256. ErrNotFound.
-func (s *Store) PublicationByChecksum(ctx context.Context, checksum string) (Publication, error) {
-	return Publication{}, errStub
-}
-
-// UpdatePublication lets change decide what becomes of a live publication, in one transaction.
-func (s *Store) UpdatePublication(ctx context.Context, uuid string, change func(Publication) (Publication, error)) (Publication, error) {
-	return Publication{}, errStub
-}
-
-// Reserve returns the identity under which to encrypt a publication: that of the known
-// publication (or of an encryption under way) with the wanted UUID or AltID, else a new one made of
-// what is wanted: a missing UUID and a zero Key are chosen at random. known says that a publication is there.
-// Two calls for the same UUID or AltID get the same key. ErrExists, ErrKeyChanged.
-func (s *Store) Reserve(ctx context.Context, want Identity) (got Identity, known bool, err error) {
-	return want, false, errStub
-}
-
-// SavePublication adds p, or replaces the record of the same UUID (a deleted one is live again), which
-// must have the same key. ErrExists (alt id), ErrKeyChanged.
-func (s *Store) SavePublication(ctx context.Context, p Publication) (saved Publication, created bool, err error) {
-	return p, false, errStub
-}
-
-// DeletePublication marks a publication as deleted. ErrNotFound, ErrDeleted.
-func (s *Store) DeletePublication(ctx context.Context, uuid string) error { return errStub }
-
-// Publications lists live publications, newest first. next is the cursor of the next page, 0 at the end.
-func (s *Store) Publications(ctx context.Context, f PublicationFilter, p Page) (list []Publication, next Cursor, err error) {
-	return nil, 0, errStub
-}
-
-// CountPublications counts what Publications lists.
-func (s *Store) CountPublications(ctx context.Context, f PublicationFilter) (int64, error) {
-	return 0, errStub
-}
-
-// CreateLicense adds l. ErrNotFound or ErrDeleted (publication), ErrExists.
-func (s *Store) CreateLicense(ctx context.Context, l License) (License, error) { return l, errStub }
-
-// License returns a license. ErrNotFound.
-func (s *Store) License(ctx context.Context, uuid string) (License, error) {
-	return License{}, errStub
-}
-
-// Licenses lists licenses, newest first.
-func (s *Store) Licenses(ctx context.Context, f LicenseFilter, p Page) (list []License, next Cursor, err error) {
-	return nil, 0, errStub
-}
-
-// CountLicenses counts what Licenses lists.
-func (s *Store) CountLicenses(ctx context.Context, f LicenseFilter) (int64, error) { return 0, errStub }
-
-// UpdateLicense lets change decide what becomes of a license, in one transaction with the license locked.
-func (s *Store) UpdateLicense(ctx context.Context, uuid, deviceID string,
-	change func(l License, registered bool) (License, []Event, error),
-) (License, error) {
-	return License{}, errStub
-}
-
-// Events lists the events of a license, oldest first.
-func (s *Store) Events(ctx context.Context, license string) ([]Event, error) { return nil, errStub }
-
-// Devices lists the devices registered with a license, oldest first.
-func (s *Store) Devices(ctx context.Context, license string) ([]Device, error) { return nil, errStub }
-
-// Reseal seals every stored secret again that is not under the primary master key.
-func (s *Store) Reseal(ctx context.Context) (resealed int, err error) { return 0, errStub }
+// time returns the present instant as the database keeps it.
+func (s *Store) time() time.Time { return s.now().UTC().Truncate(time.Millisecond) }

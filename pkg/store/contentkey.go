@@ -1,0 +1,119 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+)
+
+// contentKeyData is what a sealed content key is bound to. The words before the
+// UUID keep it apart from other secrets of the same publication.
+func contentKeyData(uuid string) []byte { return []byte("content key of publication " + uuid) }
+
+func (s *Store) sealContentKey(uuid string, key lcpcrypto.ContentKey) []byte {
+	return s.keyring.Seal(key[:], contentKeyData(uuid))
+}
+
+func (s *Store) openContentKey(uuid string, sealed []byte) (lcpcrypto.ContentKey, error) {
+	b, err := s.keyring.Open(sealed, contentKeyData(uuid))
+	if err != nil {
+		return lcpcrypto.ContentKey{}, fmt.Errorf("open content key of publication %q: %w", uuid, err)
+	}
+	return lcpcrypto.ContentKeyFromBytes(b)
+}
+
+// A sealedKey is a content key as it lies in a table.
+type sealedKey struct {
+	uuid string
+	key  []byte
+}
+
+func scanSealedKey(r row) (sealedKey, error) {
+	var k sealedKey
+	err := r.Scan(&k.uuid, &k.key)
+	return k, err
+}
+
+const (
+	newestSealedKey = "SELECT uuid, content_key FROM publications ORDER BY seq DESC LIMIT 1"
+	sealedKeysAfter = "SELECT uuid, content_key FROM publications WHERE uuid > ? ORDER BY uuid LIMIT ?"
+	sealedReserved  = "SELECT uuid, content_key FROM reservations WHERE uuid > ? ORDER BY uuid LIMIT ?"
+	replaceKey      = "UPDATE publications SET content_key = ? WHERE uuid = ?"
+	replaceReserved = "UPDATE reservations SET content_key = ? WHERE uuid = ?"
+)
+
+// checkKeyring fails if the newest content key cannot be opened. With the wrong
+// master key it is better not to start than to seal new keys under it, beside
+// old ones that cannot be read.
+func (s *Store) checkKeyring(ctx context.Context) error {
+	newest, err := selectOne(ctx, s, scanSealedKey, newestSealedKey)
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := s.openContentKey(newest.uuid, newest.key); err != nil {
+		return fmt.Errorf("%w: check that the master key file, or LCP_MASTER_KEY, is the one that belongs to this database", err)
+	}
+	return nil
+}
+
+// resealBatch is how many keys are sealed again in one transaction, so that
+// others need not wait for all of them.
+const resealBatch = 200
+
+// Reseal seals every content key again that is under an older master key than
+// the primary one, and returns how many those were. It can be run beside
+// everything else, stopped, and run again; once it returns without an error
+// older master keys are no longer needed, unless a program that still seals
+// under them runs.
+func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
+	for _, table := range []struct{ list, replace string }{
+		{sealedKeysAfter, replaceKey},
+		{sealedReserved, replaceReserved},
+	} {
+		for last, more := "", true; more; {
+			var n int
+			last, n, more, err = s.resealAfter(ctx, table.list, table.replace, last)
+			resealed += n
+			if err != nil {
+				return resealed, fmt.Errorf("reseal content keys: %w", err)
+			}
+		}
+	}
+	return resealed, nil
+}
+
+// resealAfter seals a batch of keys again that come after a UUID. It returns
+// the last UUID of the batch, how many were sealed, and whether more follow.
+func (s *Store) resealAfter(ctx context.Context, list, replace, after string) (last string, n int, more bool, err error) {
+	err = s.write(ctx, func(t tx) error {
+		batch, err := selectAll(ctx, t, scanSealedKey, list+s.dialect.forUpdate, after, resealBatch)
+		if err != nil {
+			return err
+		}
+		last, n, more = after, 0, len(batch) == resealBatch
+		for _, k := range batch {
+			last = k.uuid
+			if !s.keyring.Stale(k.key) {
+				continue
+			}
+			key, err := s.openContentKey(k.uuid, k.key)
+			if err != nil {
+				return err
+			}
+			if err := t.exec(ctx, replace, s.sealContentKey(k.uuid, key), k.uuid); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		n = 0
+	}
+	return last, n, more, err
+}

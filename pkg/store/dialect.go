@@ -1,0 +1,46 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+// A dialect is all that differs between databases, beside their migrations.
+// Every other statement in this package is written once, for all of them.
+type dialect struct {
+	goose      goose.Dialect
+	migrations fs.FS // numbered SQL files
+
+	// open returns the connections for writing and those for reading. They
+	// may be one and the same.
+	open func(ctx context.Context, name string) (writer, reader *sql.DB, err error)
+
+	// beforeMigration, if set, makes goose safe against a second process that
+	// migrates the same database at the same time.
+	beforeMigration func(ctx context.Context, writer *sql.DB) error
+
+	// rebind puts the placeholders of the database in place of each ?. It is
+	// nil where ? is the placeholder.
+	rebind func(query string) string
+
+	// forUpdate follows a SELECT whose rows stay locked until the end of the
+	// transaction. It is empty where a transaction locks everything.
+	forUpdate string
+
+	// raced reports whether a transaction failed because of another one at the
+	// same time, so that running it again may succeed. Transactions look for
+	// a conflict before they insert; a unique constraint that still fails
+	// then is such a race.
+	raced func(err error) bool
+}
+
+// text returns query in the words of the database.
+func (d *dialect) text(query string) string {
+	if d.rebind == nil {
+		return query
+	}
+	return d.rebind(query)
+}

@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// EventRegister is the type of the event that registers a device (LSD §2.7).
+// It is the one type that the store knows a meaning of.
+const EventRegister = "register"
+
+// maxEvents bounds how many events of a license are listed: reading apps can
+// cause them, and name themselves as they like.
+const maxEvents = 1000
+
+// An Event is something that happened to a license, as its status document
+// tells it (LSD §2.7).
+type Event struct {
+	Type       string // register, renew, return, revoke or cancel
+	DeviceID   string // empty if no device had a part in it
+	DeviceName string
+	At         time.Time
+}
+
+// A Device is one that is registered with a license.
+type Device struct {
+	ID         string
+	Name       string // as it was when the device was registered
+	Registered time.Time
+}
+
+const (
+	selectDevice  = "SELECT COUNT(*) FROM devices WHERE license_uuid = ? AND device_id = ?"
+	selectDevices = `SELECT device_id, device_name, registered FROM devices WHERE license_uuid = ?
+	ORDER BY registered DESC, device_id DESC LIMIT ?`
+	insertDevice = "INSERT INTO devices (license_uuid, device_id, device_name, registered) VALUES (?, ?, ?, ?)"
+	selectEvents = "SELECT type, device_id, device_name, at FROM events WHERE license_uuid = ? ORDER BY seq DESC LIMIT ?"
+	insertEvent  = "INSERT INTO events (license_uuid, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?)"
+)
+
+// isRegistered reports whether a device is registered with a license that the
+// transaction has locked.
+func isRegistered(ctx context.Context, t tx, license, device string) (bool, error) {
+	if device == "" {
+		return false, nil
+	}
+	n, err := selectOne(ctx, t, scanCount, selectDevice, license, device)
+	return n > 0, err
+}
+
+// writeEvent adds an event to a license that the transaction has locked, and
+// registers its device if that is what it tells. added says that the device was
+// not registered before.
+func writeEvent(ctx context.Context, t tx, license string, e Event) (added bool, err error) {
+	if err := e.check(); err != nil {
+		return false, err
+	}
+	at := e.At.UnixMilli()
+	if err := t.exec(ctx, insertEvent, license, e.Type, e.DeviceID, e.DeviceName, at); err != nil {
+		return false, err
+	}
+	if e.Type != EventRegister {
+		return false, nil
+	}
+	known, err := isRegistered(ctx, t, license, e.DeviceID)
+	if err != nil || known {
+		return false, err
+	}
+	return true, t.exec(ctx, insertDevice, license, e.DeviceID, e.DeviceName, at)
+}
+
+// check refuses an event that cannot be stored, with ErrInvalid.
+func (e *Event) check() error {
+	switch {
+	case e.At.IsZero():
+		return fmt.Errorf("%w: event has no time", ErrInvalid)
+	case e.Type == EventRegister && e.DeviceID == "":
+		return fmt.Errorf("%w: registration names no device", ErrInvalid)
+	}
+	return checkFields(
+		field{"type", e.Type, maxName},
+		field{"id", e.DeviceID, maxName},
+		field{"name", e.DeviceName, maxName},
+	)
+}
+
+// Events lists what happened to a license, oldest first: the last thousand
+// events if there are more. A license that does not exist has none.
+func (s *Store) Events(ctx context.Context, license string) ([]Event, error) {
+	events, err := selectAll(ctx, s, func(r row) (Event, error) {
+		var e Event
+		var at int64
+		err := r.Scan(&e.Type, &e.DeviceID, &e.DeviceName, &at)
+		e.At = time.UnixMilli(at).UTC()
+		return e, err
+	}, selectEvents, license, maxEvents)
+	if err != nil {
+		return nil, fmt.Errorf("events of license %q: %w", license, err)
+	}
+	slices.Reverse(events)
+	return events, nil
+}
+
+// Devices lists the devices registered with a license, in the order of their
+// registration: the last thousand if there are more. A license that does not
+// exist has none.
+func (s *Store) Devices(ctx context.Context, license string) ([]Device, error) {
+	devices, err := selectAll(ctx, s, func(r row) (Device, error) {
+		var d Device
+		var at int64
+		err := r.Scan(&d.ID, &d.Name, &at)
+		d.Registered = time.UnixMilli(at).UTC()
+		return d, err
+	}, selectDevices, license, maxEvents)
+	if err != nil {
+		return nil, fmt.Errorf("devices of license %q: %w", license, err)
+	}
+	slices.Reverse(devices)
+	return devices, nil
+}

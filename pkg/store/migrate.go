@@ -1,0 +1,72 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pressly/goose/v3"
+)
+
+// versionTable is where goose notes which migrations the database has.
+const versionTable = "schema_versions"
+
+// migrationAttempts bounds how often a migration is tried again that failed
+// because another process did it meanwhile.
+const migrationAttempts = 5
+
+// ErrSchema says that the schema of the database is not the one that this
+// program works with.
+var ErrSchema = errors.New("database schema does not fit this program")
+
+// migrate brings the schema up to date, or only compares it if apply is false.
+func (s *Store) migrate(ctx context.Context, apply bool) error {
+	provider, err := goose.NewProvider(s.dialect.goose, s.writer, s.dialect.migrations,
+		goose.WithTableName(versionTable), goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return err
+	}
+	sources := provider.ListSources()
+	want := sources[len(sources)-1].Version
+	have := s.schemaVersion(ctx)
+	switch {
+	case have == want:
+		return nil
+	case have > want:
+		return fmt.Errorf("%w: it has version %d and was written by a newer lcp; this one knows version %d", ErrSchema, have, want)
+	case !apply:
+		return fmt.Errorf("%w: it has version %d and this lcp needs version %d: let it migrate the database", ErrSchema, have, want)
+	}
+	return s.applyMigrations(ctx, provider, want)
+}
+
+// applyMigrations runs what is missing. Another process may do so at the same
+// time: each migration is one transaction, so the slower one fails, and then
+// finds it done.
+func (s *Store) applyMigrations(ctx context.Context, provider *goose.Provider, want int64) error {
+	if s.dialect.beforeMigration != nil {
+		if err := s.dialect.beforeMigration(ctx, s.writer); err != nil {
+			return fmt.Errorf("migrate database: %w", err)
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		_, err := provider.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		if attempt == migrationAttempts || ctx.Err() != nil {
+			return fmt.Errorf("migrate database to version %d: %w", want, err)
+		}
+	}
+}
+
+// schemaVersion returns the version of the schema, 0 for an empty database. It
+// asks for one number only, because this is part of every start.
+func (s *Store) schemaVersion(ctx context.Context) int64 {
+	var version int64
+	err := s.writer.QueryRowContext(ctx, "SELECT COALESCE(MAX(version_id), 0) FROM "+versionTable).Scan(&version)
+	if err != nil {
+		return 0 // there is no such table; anything worse is met again at once
+	}
+	return version
+}

@@ -1,0 +1,182 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+//go:embed migrations/sqlite/*.sql
+var sqliteMigrations embed.FS
+
+const (
+	// sqliteReaders is how many connections read at the same time. Each has
+	// a page cache of its own, of 2 MiB at most.
+	sqliteReaders = 4
+	// sqliteBusyTimeout is how long a transaction waits for that of another
+	// process. Within this process nothing waits here, since there is one
+	// connection that writes. A wait also ends with its context.
+	sqliteBusyTimeout = 30 * time.Second
+	// sqliteRetry is the pause between two attempts at what does not wait by
+	// itself.
+	sqliteRetry = 10 * time.Millisecond
+)
+
+// sqliteDialect returns the dialect of SQLite 3.
+func sqliteDialect() (*dialect, error) {
+	migrations, err := fs.Sub(sqliteMigrations, "migrations/sqlite")
+	if err != nil {
+		return nil, err
+	}
+	return &dialect{
+		goose:           goose.DialectSQLite3,
+		migrations:      migrations,
+		open:            openSQLite,
+		beforeMigration: createSQLiteVersionTable,
+		raced:           isSQLiteUnique,
+	}, nil
+}
+
+// openSQLite opens the database file at path, which it makes readable by its
+// owner only. There is one connection that writes, so that the writers of this
+// process stand in line instead of meeting "database is locked", and several
+// that read beside it, which the write-ahead log allows.
+//
+// synchronous=FULL brings the log to the disk at every commit. NORMAL would
+// survive a killed process as well, but could lose the last commits with the
+// power, and with them a license that somebody has already paid for and holds.
+func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err error) {
+	if path == memory {
+		return openSQLiteMemory()
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, nil, err
+	}
+	if err := createFile(path); err != nil {
+		return nil, nil, err
+	}
+	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
+	pragmas = append(pragmas, "_pragma=temp_store(memory)")
+	write := append([]string{"_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(full)"}, pragmas...)
+	read := append([]string{"_pragma=query_only(1)"}, pragmas...)
+
+	writer, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(write, "&"))
+	if err != nil {
+		return nil, nil, err
+	}
+	writer.SetMaxOpenConns(1)
+	if err := enableWAL(ctx, writer); err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	reader, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(read, "&"))
+	if err != nil {
+		return nil, nil, errors.Join(err, writer.Close())
+	}
+	reader.SetMaxOpenConns(sqliteReaders)
+	reader.SetMaxIdleConns(sqliteReaders)
+	return writer, reader, nil
+}
+
+// openSQLiteMemory opens a database that is gone when it is closed. Its only
+// connection both writes and reads; a shared cache, as the names of such
+// databases often ask for, has nothing to share then.
+func openSQLiteMemory() (writer, reader *sql.DB, err error) {
+	db, err := sql.Open("sqlite", memory+"?_txlock=immediate&_pragma=foreign_keys(1)")
+	if err != nil {
+		return nil, nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return db, db, nil
+}
+
+// createFile makes an empty file at path with mode 0600, which SQLite fills and
+// whose mode its log takes over. A file that exists is not touched: to open
+// and close it here would drop the locks that this process may hold on it.
+func createFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+// enableWAL turns on the write-ahead log, which is then a property of the file.
+// While another process does the same SQLite says at once that the database is
+// busy, whatever the busy timeout, so the waiting is done here.
+func enableWAL(ctx context.Context, db *sql.DB) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, sqliteBusyTimeout, errors.New("another process keeps the database locked"))
+	defer cancel()
+	for {
+		var mode string
+		err := db.QueryRowContext(ctx, "PRAGMA journal_mode = wal").Scan(&mode)
+		switch {
+		case err == nil && mode == "wal":
+			return nil
+		case err == nil:
+			return fmt.Errorf("the file system allows the journal mode %q only, not wal", mode)
+		case !isSQLite(err, sqlite3.SQLITE_BUSY):
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(sqliteRetry):
+		}
+	}
+}
+
+// createSQLiteVersionTable makes the table in which goose counts, if there is
+// none. goose looks and then makes it, and so would fail, and pause for a
+// second, where two processes open a new database at the same time.
+func createSQLiteVersionTable(ctx context.Context, writer *sql.DB) error {
+	versions, err := database.NewStore(goose.DialectSQLite3, versionTable)
+	if err != nil {
+		return err
+	}
+	tx, err := writer.BeginTx(ctx, nil) // immediate: others wait here
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	var exists bool
+	const find = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?)"
+	if err := tx.QueryRowContext(ctx, find, versionTable).Scan(&exists); err != nil || exists {
+		return err
+	}
+	if err := versions.CreateVersionTable(ctx, tx); err != nil {
+		return err
+	}
+	if err := versions.Insert(ctx, tx, database.InsertRequest{Version: 0}); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// isSQLiteUnique reports whether err says that a value must be unique and is
+// not.
+func isSQLiteUnique(err error) bool {
+	return isSQLite(err, sqlite3.SQLITE_CONSTRAINT_UNIQUE) || isSQLite(err, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+// isSQLite reports whether err has the result code of SQLite, which may be a
+// primary code such as SQLITE_BUSY or an extended one.
+func isSQLite(err error, code int) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && (e.Code() == code || e.Code()&0xff == code)
+}

@@ -1,0 +1,323 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/keyring"
+	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/store/storetest"
+)
+
+// A process of the suite is this test binary, told so by these variables.
+const (
+	dsnVariable  = "STORETEST_DSN"
+	nameVariable = "STORETEST_NAME"
+)
+
+func TestMain(m *testing.M) {
+	if dsn := os.Getenv(dsnVariable); dsn != "" {
+		if err := storetest.Work(context.Background(), dsn, os.Getenv(nameVariable), os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestSQLite(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, storetest.Implementation{
+		New: func(t *testing.T) storetest.Database {
+			dsn := filepath.Join(t.TempDir(), "lcp.db")
+			return storetest.Database{DSN: dsn, Files: func() []string {
+				files, err := filepath.Glob(dsn + "*")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return files
+			}}
+		},
+		Process: func(t *testing.T, dsn, name string) *exec.Cmd {
+			cmd := exec.CommandContext(t.Context(), os.Args[0])
+			cmd.Env = append(os.Environ(), dsnVariable+"="+dsn, nameVariable+"="+name)
+			return cmd
+		},
+	})
+}
+
+func testOptions(t *testing.T, dsn string) store.Options {
+	t.Helper()
+	k, err := keyring.New(keyring.NewKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := func() time.Time { return time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC) }
+	return store.Options{DSN: dsn, Keyring: k, Now: now, Migrate: true}
+}
+
+func somePublication(uuid string) store.Publication {
+	return store.Publication{UUID: uuid, ContentKey: lcpcrypto.NewContentKey()}
+}
+
+// The names of databases that the configuration of the LCP Server documents,
+// and those that SQLite itself knows.
+func TestDSN(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	slash := filepath.ToSlash(dir)
+	escaped := (&url.URL{Path: slash}).EscapedPath()
+	for dsn, file := range map[string]string{
+		filepath.Join(dir, "path.db"):                                "path.db",
+		filepath.Join(dir, "a b%20c#d?e.db"):                         "a b%20c#d?e.db",
+		"sqlite://" + slash + "/sqlite.db":                           "sqlite.db",
+		"sqlite3://" + slash + "/sqlite3.db":                         "sqlite3.db",
+		"sqlite3://" + slash + "/sq.db?cache=shared&_busy_timeout=5": "sq.db",
+		"sqlite3://file:" + escaped + "/nested.db?cache=shared":      "nested.db",
+		"file:" + escaped + "/file.db?mode=rwc":                      "file.db",
+		"file://" + escaped + "/file%202.db":                         "file 2.db",
+		"file://localhost" + escaped + "/file3.db":                   "file3.db",
+		":memory:":                             "",
+		"file::memory:":                        "",
+		"sqlite3://:memory:":                   "",
+		"sqlite3://file::memory:?cache=shared": "",
+		"file:name?mode=memory":                "",
+	} {
+		s, err := store.Open(t.Context(), testOptions(t, dsn))
+		if err != nil {
+			t.Errorf("Open(%q): %v", dsn, err)
+			continue
+		}
+		if _, err := s.CreatePublication(t.Context(), somePublication("p")); err != nil {
+			t.Errorf("%q: %v", dsn, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("%q: %v", dsn, err)
+		}
+		if file == "" {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(dir, file))
+		if err != nil {
+			t.Errorf("%q: %v", dsn, err)
+		} else if info.Mode().Perm() != 0o600 && runtime.GOOS != "windows" {
+			t.Errorf("%q: mode %v, want 0600", dsn, info.Mode())
+		}
+	}
+}
+
+func TestDSNRefused(t *testing.T) {
+	t.Parallel()
+	for dsn, want := range map[string]string{
+		"":                                      "empty",
+		"postgres://lcp:hunter2@db/lcp":         "PostgreSQL is not built in yet",
+		"postgresql://lcp:hunter2@db/lcp":       "PostgreSQL is not built in yet",
+		"mysql://lcp:hunter2@tcp(db:3306)/lcp":  "MySQL is not built in yet",
+		"lcp:hunter2@tcp(db:3306)/lcp":          "MySQL is not built in yet",
+		"oracle://lcp:hunter2@db":               `"oracle" is not known`,
+		"sqlite://":                             "names no file",
+		"file:":                                 "names no file",
+		"file://elsewhere/lcp.db":               `"elsewhere"`,
+		"file:lcp.db?mode=ro":                   "mode=ro is not supported",
+		"sqlite3://lcp.db?journal=wal":          "journal=wal is not supported",
+		"file:%zz":                              "%zz",
+		"sqlite:///nowhere/at/all/lcp.db":       "nowhere",
+		"file:lcp.db%00.txt":                    "names no file",
+		"sqlite3://lcp.db?cache=shared;mode=ro": "",
+	} {
+		s, err := store.Open(t.Context(), testOptions(t, dsn))
+		if err == nil {
+			s.Close()
+			t.Errorf("Open(%q) succeeded", dsn)
+			continue
+		}
+		if !errors.Is(err, store.ErrDSN) && !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Open(%q): error = %v, want ErrDSN", dsn, err)
+		}
+		if !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("Open(%q): error = %v, want %q", dsn, err, want)
+		}
+	}
+}
+
+func TestMemoryDatabasesAreApart(t *testing.T) {
+	t.Parallel()
+	const dsn = "sqlite3://file::memory:?cache=shared"
+	for range 2 {
+		s, err := store.Open(t.Context(), testOptions(t, dsn))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		if _, err := s.CreatePublication(t.Context(), somePublication("p")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestNotADatabase(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	if err := os.WriteFile(path, []byte(strings.Repeat("not a database ", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := store.Open(t.Context(), testOptions(t, path))
+	if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "not a database") {
+		t.Errorf("Open = %v, want that %s is not a database", err, path)
+	}
+}
+
+func TestNewerSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	s, err := store.Open(t.Context(), testOptions(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Close()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "INSERT INTO schema_versions (version_id, is_applied) VALUES (999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	_, err = store.Open(t.Context(), testOptions(t, path))
+	if !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "newer lcp") {
+		t.Errorf("Open = %v, want ErrSchema", err)
+	}
+}
+
+// A content key that is moved to another publication does not open there.
+func TestSwappedKeys(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	s, err := store.Open(t.Context(), testOptions(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, uuid := range []string{"mine", "theirs"} {
+		if _, err := s.CreatePublication(t.Context(), somePublication(uuid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const swap = "UPDATE publications SET content_key = (SELECT content_key FROM publications WHERE uuid = 'theirs') WHERE uuid = 'mine'"
+	if _, err := db.ExecContext(t.Context(), swap); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Publication(t.Context(), "mine"); !errors.Is(err, keyring.ErrSealed) {
+		t.Errorf("Publication = %v, want ErrSealed", err)
+	}
+}
+
+// Every list and every search finds its rows by an index, and every commit is
+// on the disk: this asks SQLite itself.
+func TestPlans(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	s, err := store.Open(t.Context(), testOptions(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for query, want := range map[string]string{
+		"SELECT * FROM publications WHERE deleted_at = 0 AND seq < 9 ORDER BY seq DESC LIMIT 5":                      "publications_live",
+		"SELECT * FROM publications WHERE deleted_at = 0 AND content_type = 'x' ORDER BY seq DESC LIMIT 5":           "publications_content_type",
+		"SELECT * FROM publications WHERE checksum = 'x' AND deleted_at = 0 ORDER BY seq DESC LIMIT 1":               "publications_checksum",
+		"SELECT * FROM publications WHERE live_alt_id = 'x'":                                                         "live_alt_id=?",
+		"SELECT * FROM licenses WHERE user_id = 'x' AND seq < 9 ORDER BY seq DESC LIMIT 5":                           "licenses_user",
+		"SELECT * FROM licenses WHERE publication_uuid = 'x' ORDER BY seq DESC LIMIT 5":                              "licenses_publication",
+		"SELECT * FROM licenses WHERE status = 'x' ORDER BY seq DESC LIMIT 5":                                        "licenses_status",
+		"SELECT * FROM licenses WHERE uuid IN (SELECT license_uuid FROM devices WHERE device_id = 'x') ORDER BY seq": "devices_device",
+		"SELECT COUNT(*) FROM licenses WHERE device_count >= 3 AND device_count <= 9":                                "licenses_device_count",
+		"SELECT * FROM events WHERE license_uuid = 'x' ORDER BY seq DESC LIMIT 5":                                    "events_license",
+	} {
+		if plan := queryPlan(t, db, query); !strings.Contains(plan, want) || strings.Contains(plan, "SCAN") {
+			t.Errorf("%s: plan is %s, want %s", query, plan, want)
+		}
+	}
+}
+
+func queryPlan(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	var plan []string
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan = append(plan, detail)
+	}
+	return strings.Join(plan, "; ")
+}
+
+func BenchmarkOpen(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "lcp.db")
+	k, err := keyring.New(keyring.NewKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := store.Options{DSN: path, Keyring: k, Now: time.Now, Migrate: true}
+	for b.Loop() {
+		s, err := store.Open(b.Context(), o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkCreateLicense(b *testing.B) {
+	k, err := keyring.New(keyring.NewKey())
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := store.Open(b.Context(), store.Options{DSN: filepath.Join(b.TempDir(), "lcp.db"), Keyring: k, Now: time.Now, Migrate: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.CreatePublication(b.Context(), somePublication("p")); err != nil {
+		b.Fatal(err)
+	}
+	n := 0
+	for b.Loop() {
+		n++
+		if _, err := s.CreateLicense(b.Context(), store.License{UUID: fmt.Sprint(n), PublicationUUID: "p", Status: "ready"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -44,16 +44,22 @@ func (d *Document) readPages(ctx context.Context, catalog dict, rebuilt bool) er
 		return err
 	}
 	declared, _ := v.(int64)
-	w := walk{file: d.file, left: maxWalk, thorough: rebuilt, seen: make(map[int64]bool)}
-	if rebuilt || declared > d.file.xref.objects() {
-		w.left = maxLoads / 2
+	plausible := declared <= d.file.xref.objects()
+	w := walk{file: d.file, left: maxWalk}
+	if rebuilt || !plausible {
+		w.left, w.thorough = maxLoads/2, rebuilt
 	}
-	if err := w.node(ctx, catalog["Pages"], page{}, maxDepth); err != nil {
+	err = w.start(ctx, catalog["Pages"])
+	if err == nil && w.left < 0 && plausible && int64(w.count) > declared {
+		w.left = maxLoads / 2 // the declared count is wrong: all of them, then
+		err = w.start(ctx, catalog["Pages"])
+	}
+	if err != nil {
 		return err
 	}
 	d.first, d.pages = w.first, w.count
 	switch {
-	case w.left < 0 && declared >= int64(w.count) && declared <= d.file.xref.objects():
+	case w.left < 0 && plausible && declared >= int64(w.count):
 		d.pages = int(declared)
 	case w.left < 0:
 		return errTooMuchWork
@@ -75,6 +81,11 @@ type walk struct {
 	seen     map[int64]bool
 	count    int
 	first    page
+}
+
+func (w *walk) start(ctx context.Context, root object) error {
+	w.seen, w.count = make(map[int64]bool), 0
+	return w.node(ctx, root, page{}, maxDepth)
 }
 
 func (w *walk) node(ctx context.Context, o object, p page, depth int) error {

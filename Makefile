@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
-LINT := bin/tools/golangci-lint run --config scripts/golangci.yaml
+LINT := bin/tools/golangci-lint run --allow-parallel-runners --config scripts/golangci.yaml
 GOFILES = $(shell git ls-files '*.go')
 # The folder testdata holds a package that ./... passes over.
 PACKAGES := ./... ./testdata
@@ -23,10 +23,10 @@ race: ## run the tests with the race detector (needs a C compiler)
 	go run ./scripts/testreport -race -short ./...
 
 readers: ## open what lcp makes with the code of a reading system (needs node, npm)
-	cd test/readers && npm ci --ignore-scripts --no-audit --no-fund
+	cd test/readers/_js && npm ci --ignore-scripts --no-audit --no-fund
 	go run ./scripts/testreport -count=1 ./test/readers
 
-bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 3 GB of disk)
+bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 2 GB of disk)
 	go run ./scripts/bench $(BENCH)
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30s)

@@ -45,3 +45,14 @@ func IsCodec(mediaType, name string) bool {
 		return mediaType == "application/pdf" || mediaType == "application/ogg"
 	}
 }
+
+// IsInputName reports whether a file is called as publications are. It serves to
+// pick files from a folder; what a file is, its content tells.
+func IsInputName(name string) bool {
+	switch strings.ToLower(path.Ext(name)) {
+	case ".epub", ".pdf", ".audiobook", ".lcpa", ".lcpau", ".divina", ".lcpdi", ".cbz", ".lcpdf", ".webpub", ".rpf", ".lpf":
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/lcp-tools/lcp/pkg/certificate"
+	"github.com/lcp-tools/lcp/pkg/keyring"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// app is what all commands share: where they talk, and how they get at the
+// configuration and the data directory.
+type app struct {
+	streams
+	configFile string
+	dataDir    string
+	quiet      bool
+}
+
+func (a *app) addFlags(fs *pflag.FlagSet) {
+	fs.StringVar(&a.configFile, "config", "", "read the configuration from `FILE` (default: lcp.yaml here, or in $XDG_CONFIG_HOME/lcp)")
+	fs.StringVar(&a.dataDir, "data-dir", "", "keep keys and records in `DIR` (default: $XDG_DATA_HOME/lcp)")
+	fs.BoolVarP(&a.quiet, "quiet", "q", false, "print no progress and no notes, only errors")
+}
+
+// notef tells people something on standard error.
+func (a *app) notef(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.err, "lcp: "+format+"\n", args...)
+	}
+}
+
+// config loads the configuration, flags included.
+func (a *app) config() (Config, error) {
+	c, err := loadConfig(a.configFile, environment{os.Environ()})
+	if err != nil {
+		return c, err
+	}
+	if a.dataDir != "" {
+		c.DataDir = a.dataDir
+	}
+	if c.DataDir == "" {
+		if c.DataDir, err = defaultDataDir(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// defaultDataDir follows the XDG base directory specification.
+func defaultDataDir() (string, error) {
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "lcp"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", &hinted{fmt.Errorf("find the data directory: %w", err), "name one with --data-dir"}
+	}
+	return filepath.Join(home, ".local", "share", "lcp"), nil
+}
+
+// makeDataDir makes the data directory, open to its owner only.
+func makeDataDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	return nil
+}
+
+const (
+	databaseFile = "lcp.db"
+	keyringFile  = "master.key"
+	testCertDir  = "test-certificate"
+)
+
+// openStore opens the local store. The caller closes it.
+func (a *app) openStore(ctx context.Context, c Config) (*store.Store, error) {
+	if err := makeDataDir(c.DataDir); err != nil {
+		return nil, err
+	}
+	keys, err := a.keyring(c)
+	if err != nil {
+		return nil, err
+	}
+	dsn := c.DSN
+	if dsn == "" {
+		dsn = filepath.Join(c.DataDir, databaseFile)
+	}
+	s, err := store.Open(ctx, store.Options{DSN: dsn, Keyring: keys, Now: time.Now, Migrate: true})
+	if err != nil {
+		return nil, fmt.Errorf("open the store in %s: %w", c.DataDir, err)
+	}
+	return s, nil
+}
+
+// keyring takes the master key from the environment, or from the file that is
+// made on first use.
+func (a *app) keyring(c Config) (*keyring.Keyring, error) {
+	if text := os.Getenv("LCP_MASTER_KEY"); text != "" {
+		keys, err := keyring.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("LCP_MASTER_KEY: %w", err)
+		}
+		return keys, nil
+	}
+	file := filepath.Join(c.DataDir, keyringFile)
+	keys, created, err := keyring.LoadOrCreate(file)
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		a.notef("made a master key in %s: keep a copy of it, content keys cannot be read without", file)
+	}
+	return keys, nil
+}
+
+// provider loads the configured certificate, or the one for tests, which is made
+// on first use.
+func (a *app) provider(c Config) (*certificate.Pair, error) {
+	certFile, keyFile := c.Certificate.Cert, c.Certificate.PrivateKey
+	if certFile == "" && keyFile == "" {
+		dir := filepath.Join(c.DataDir, testCertDir)
+		if err := a.ensureTestCertificate(dir, certificate.RSA2048); err != nil {
+			return nil, err
+		}
+		certFile, keyFile = filepath.Join(dir, certificate.CertificateFile), filepath.Join(dir, certificate.KeyFile)
+	}
+	pair, err := certificate.Load(certFile, keyFile, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if w := certificate.ExpiryWarning(pair.Certificate, time.Now()); w != "" {
+		a.notef("warning: %s", w)
+	}
+	return pair, nil
+}
+
+func (a *app) ensureTestCertificate(dir string, keyType certificate.KeyType) error {
+	if _, err := os.Stat(filepath.Join(dir, certificate.CertificateFile)); err == nil {
+		return nil
+	}
+	if err := makeDataDir(filepath.Dir(dir)); err != nil {
+		return err
+	}
+	err := certificate.CreateTest(dir, keyType, time.Now())
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was quicker, or loading will tell what is wrong
+	}
+	if err != nil {
+		return fmt.Errorf("make a test certificate: %w", err)
+	}
+	a.notef("made a TEST certificate in %s: reading apps in production do not accept its licenses", dir)
+	return nil
+}
+
+// licensing puts together what issues licenses. The caller calls close.
+func (a *app) licensing(ctx context.Context, c Config) (s *licensing.Service, closeAll func(), err error) {
+	pair, err := a.provider(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	profiles, closeHelper, err := a.profiles(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	issuer, err := license.NewIssuer(license.Options{
+		Provider: c.License.Provider, Signer: pair.Signer, Profiles: profiles,
+		Hint: c.hintLink(), Status: c.statusLink(), Links: c.License.links(),
+	})
+	if err != nil {
+		closeHelper()
+		return nil, nil, fmt.Errorf("configuration: %w", err)
+	}
+	records, err := a.openStore(ctx, c)
+	if err != nil {
+		closeHelper()
+		return nil, nil, err
+	}
+	closeAll = func() {
+		records.Close()
+		closeHelper()
+	}
+	return &licensing.Service{
+		Store: records, Issuer: issuer, Profiles: profiles,
+		Provider: c.License.Provider, Profile: c.License.Profile, Now: time.Now,
+	}, closeAll, nil
+}
+
+// profiles knows the basic profile and those of the configured helper program.
+func (a *app) profiles(c Config) (*profile.Registry, func(), error) {
+	registry := profile.NewRegistry()
+	if len(c.ProfileHelper.Command) == 0 {
+		return registry, func() {}, nil
+	}
+	uris := c.ProfileHelper.Profiles
+	if len(uris) == 0 {
+		uris = slices.Concat([]string{profile.V1}, profile.Version2())
+	}
+	return startHelper(registry, c.ProfileHelper, uris, a.err)
+}

@@ -1,0 +1,161 @@
+// Lcp protects publications with Readium LCP and issues licenses for them.
+//
+// Commands turn flags and configuration into calls of the packages under pkg,
+// and results into output and exit codes. What LCP is, they leave to pkg.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as the documentation promises them to scripts.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitMisused     = 2
+	exitSomeFailed  = 3 // some items of a batch failed, the others are done
+	exitInterrupted = 130
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams are what a command talks through.
+type streams struct {
+	in  io.Reader
+	out io.Writer // data
+	err io.Writer // everything for people
+}
+
+// run executes the command line and returns the exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	root := newRootCommand(std)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted
+	}
+	if err != nil && !errors.Is(err, errReported) {
+		report(std.err, err)
+	}
+	return exitCode(err)
+}
+
+var (
+	errInterrupted = errors.New("interrupted")
+	// errReported ends a command whose failures were printed as they came.
+	errReported   = errors.New("reported")
+	errSomeFailed = fmt.Errorf("some failed: %w", errReported)
+)
+
+// A usageError is a command line that cannot be carried out.
+type usageError struct{ err error }
+
+func (e *usageError) Error() string { return e.err.Error() }
+func (e *usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error {
+	return &usageError{fmt.Errorf(format, args...)}
+}
+
+// A hinted error carries what to do about it.
+type hinted struct {
+	error
+	hint string
+}
+
+func (e *hinted) Unwrap() error { return e.error }
+
+// report prints an error, and a hint where there is one, each line marked.
+func report(w io.Writer, err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		fmt.Fprintln(w, "lcp:", line)
+	}
+	var h *hinted
+	if errors.As(err, &h) {
+		fmt.Fprintln(w, "lcp: hint:", h.hint)
+	}
+	var usage *usageError
+	if errors.As(err, &usage) {
+		fmt.Fprintln(w, "lcp: hint: the command's --help tells how to use it")
+	}
+}
+
+func exitCode(err error) int {
+	var usage *usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	case errors.As(err, &usage):
+		return exitMisused
+	case errors.Is(err, errSomeFailed):
+		return exitSomeFailed
+	default:
+		return exitFailed
+	}
+}
+
+func newRootCommand(std streams) *cobra.Command {
+	app := &app{streams: std}
+	root := &cobra.Command{
+		Use:   "lcp",
+		Short: "Protect and license publications with Readium LCP",
+		Long: `lcp protects EPUB, PDF, audiobook and comic publications with Readium LCP and
+issues the licenses that open them.
+
+Nothing has to be set up: keys and records go to a data directory, which is made
+on first use together with a certificate for tests. "lcp demo" shows the whole.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	app.addFlags(root.PersistentFlags())
+	root.AddCommand(
+		newEncryptCommand(app),
+		newLicenseCommand(app),
+		newDecryptCommand(app),
+		newInspectCommand(app),
+		newCertCommand(app),
+		newConfigCommand(app),
+		newDemoCommand(app),
+		newManCommand(),
+		newVersionCommand(),
+	)
+	markUsageErrors(root)
+	return root
+}
+
+// markUsageErrors makes wrong arguments and unknown commands usage errors.
+func markUsageErrors(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return &usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, sub := range cmd.Commands() {
+		markUsageErrors(sub)
+	}
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/lcp-tools/lcp/pkg/profile"
+)
+
+// startHelper registers the configured helper program for its profiles. The
+// program is started when it is first asked.
+func startHelper(registry *profile.Registry, c ProfileHelper, uris []string, stderr io.Writer) (*profile.Registry, func(), error) {
+	helper, err := profile.NewHelper(profile.HelperOptions{Argv: c.Command, Timeout: c.Timeout, Stderr: stderr})
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: profile_helper.command: %w", err)
+	}
+	for _, uri := range uris {
+		if err := registry.Register(uri, helper); err != nil {
+			helper.Close()
+			return nil, nil, fmt.Errorf("configuration: profile_helper.profiles: %w", err)
+		}
+	}
+	return registry, func() { helper.Close() }, nil
+}

@@ -1,0 +1,140 @@
+// Package api holds the JSON that clients and the license server exchange, under
+// the names of the documented LCP Server API, and how it is read: strictly, with
+// errors that name the field. It knows no store and no HTTP, so that commands
+// and servers share it without knowing one another.
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/license"
+)
+
+// MaxBody bounds a request in bytes.
+const MaxBody = 1 << 20
+
+// A LicenseRequest asks for a license or a fresh license. What a fresh license
+// keeps from the first one is ignored there.
+type LicenseRequest struct {
+	PublicationID string     `json:"publication_id,omitempty"` // or AltID
+	AltID         string     `json:"alt_id,omitempty"`
+	UserID        string     `json:"user_id"`
+	UserName      string     `json:"user_name,omitempty"`
+	UserEmail     string     `json:"user_email,omitempty"`
+	UserEncrypted []string   `json:"user_encrypted,omitempty"` // names of the fields to encrypt: name, email, id
+	Start         *time.Time `json:"start,omitempty"`
+	End           *time.Time `json:"end,omitempty"`
+	Copy          *int64     `json:"copy,omitempty"`    // characters; absent is no limit
+	Print         *int64     `json:"print,omitempty"`   // pages; absent is no limit
+	Profile       string     `json:"profile,omitempty"` // URI; the server's default if absent
+	TextHint      string     `json:"text_hint"`
+	PassHash      string     `json:"pass_hash"` // SHA-256 of the passphrase, 64 hexadecimal digits
+}
+
+// A Publication is the record of a protected publication, to be created or
+// updated, or as found. The content key is given to the server and never shown.
+type Publication struct {
+	UUID          string `json:"uuid"`
+	AltID         string `json:"alt_id,omitempty"`
+	Provider      string `json:"provider,omitempty"`
+	ContentType   string `json:"content_type"`
+	Title         string `json:"title"`
+	Description   string `json:"description,omitempty"`
+	Authors       string `json:"authors,omitempty"`    // separated by commas
+	Publishers    string `json:"publishers,omitempty"` // separated by commas
+	CoverURL      string `json:"cover_url,omitempty"`
+	EncryptionKey []byte `json:"encryption_key,omitempty"` // Base64 in JSON
+	Href          string `json:"href"`
+	Size          int64  `json:"size"`
+	Checksum      string `json:"checksum"` // SHA-256, 64 hexadecimal digits
+}
+
+// Decode reads one JSON value of at most MaxBody bytes into v, a pointer to a
+// struct. An unknown field and a value of the wrong type are a
+// *license.FieldError that names the field.
+func Decode(r io.Reader, v any) error {
+	data, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > MaxBody {
+		return fmt.Errorf("more than %d bytes of JSON", MaxBody)
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return decodeError(data, err, v)
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// decodeError turns the decoder's errors into ones that users can act on.
+func decodeError(data []byte, err error, v any) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var instant *time.ParseError
+	switch {
+	case errors.As(err, &syntax):
+		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
+		return fmt.Errorf("not valid JSON: line %d: %w", line, err)
+	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
+		return errors.New("not valid JSON: it ends too early")
+	case errors.As(err, &kind):
+		if kind.Field == "" {
+			return fmt.Errorf("a JSON object is wanted, not a %s", kind.Value)
+		}
+		return &license.FieldError{Field: kind.Field, Reason: fmt.Sprintf("must be %s, not a JSON %s", wanted(kind.Type), kind.Value)}
+	case errors.As(err, &instant):
+		return &license.FieldError{Field: timeField(data, v), Reason: "must be a date and time as in 2030-01-31T12:00:00Z"}
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return &license.FieldError{Field: strings.Trim(name, `"`), Reason: "is not a known field"}
+	}
+	return err
+}
+
+// wanted names a Go type in the words of JSON.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "an integer"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		return "an array"
+	default:
+		return "an object"
+	}
+}
+
+// timeField finds which date is wrong, since the decoder does not tell.
+func timeField(data []byte, v any) string {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return "date"
+	}
+	t := reflect.TypeOf(v).Elem()
+	for i := range t.NumField() {
+		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		if t.Field(i).Type != reflect.TypeFor[*time.Time]() || members[name] == nil {
+			continue
+		}
+		var instant *time.Time
+		if json.Unmarshal(members[name], &instant) != nil {
+			return name
+		}
+	}
+	return "date"
+}

@@ -1,0 +1,178 @@
+// Package licensing issues licenses for the publications of a store: it finds
+// the publication and its content key, records the license, and has the
+// document made. Commands and the license server issue through it alike.
+//
+// It does not know how a license may change in its life, nor who may ask for
+// one.
+package licensing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// Reasons not to issue a license, wrapped with the identifier.
+var (
+	ErrPublication = errors.New("unknown publication")
+	ErrLicense     = errors.New("unknown license")
+)
+
+// A Service issues licenses. All fields are required. It is safe for concurrent
+// use.
+type Service struct {
+	Store    *store.Store
+	Issuer   *license.Issuer
+	Profiles *profile.Registry
+	Provider string // URI, in every license
+	Profile  string // URI of the default profile; profile.Any2 is possible
+	Now      func() time.Time
+}
+
+// Generate issues a new license. Faults of the request are *license.FieldError,
+// several joined; an unknown or deleted publication is ErrPublication. After an
+// error there is no license.
+func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.Document, error) {
+	pub, err := s.publication(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	uri, err := s.choose(r.Profile)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now().UTC().Truncate(time.Second)
+	rec := store.License{
+		UUID: uuid.NewString(), PublicationUUID: pub.UUID, UserID: r.UserID,
+		Provider: s.Provider, Profile: uri,
+		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print,
+		Status: "ready", StatusUpdated: now, Issued: now,
+	}
+	doc, err := s.issue(ctx, rec, pub, r)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.Store.CreateLicense(ctx, rec); err != nil {
+		return nil, fmt.Errorf("record the license: %w", err)
+	}
+	return doc, nil
+}
+
+// Fresh issues a license again, as it stands now, for the user's data in the
+// request: the store keeps none. Rights, dates and publication come from the
+// record, and so does the profile unless the request names another one.
+func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
+	rec, err := s.Store.License(ctx, strings.ToLower(id))
+	if err != nil {
+		return nil, named(ErrLicense, id, err)
+	}
+	if r.UserID != "" && r.UserID != rec.UserID {
+		return nil, &license.FieldError{Field: "user_id", Reason: "is not the user that the license was issued to"}
+	}
+	r.UserID = rec.UserID
+	pub, err := s.Store.AnyPublication(ctx, rec.PublicationUUID)
+	if err != nil {
+		return nil, named(ErrPublication, rec.PublicationUUID, err)
+	}
+	if rec, err = s.changeProfile(ctx, rec, r.Profile); err != nil {
+		return nil, err
+	}
+	return s.issue(ctx, rec, pub, r)
+}
+
+// changeProfile moves a license to the profile asked for (an upgrade), and keeps
+// the one it has where the request leaves the choice open.
+func (s *Service) changeProfile(ctx context.Context, rec store.License, asked string) (store.License, error) {
+	if asked == "" || asked == rec.Profile || asked == profile.Any2 && slices.Contains(profile.Version2(), rec.Profile) {
+		return rec, nil
+	}
+	uri, err := s.choose(asked)
+	if err != nil {
+		return rec, err
+	}
+	return s.Store.UpdateLicense(ctx, rec.UUID, "", func(l store.License, _ bool) (store.License, []store.Event, error) {
+		l.Profile, l.Updated = uri, s.Now().UTC().Truncate(time.Second)
+		return l, nil, nil
+	})
+}
+
+func (s *Service) publication(ctx context.Context, r api.LicenseRequest) (store.Publication, error) {
+	var pub store.Publication
+	var err error
+	switch {
+	case r.PublicationID != "" && r.AltID != "":
+		return pub, &license.FieldError{Field: "alt_id", Reason: "must not be given together with publication_id"}
+	case r.PublicationID != "":
+		pub, err = s.Store.Publication(ctx, strings.ToLower(r.PublicationID))
+		return pub, named(ErrPublication, r.PublicationID, err)
+	case r.AltID != "":
+		pub, err = s.Store.PublicationByAltID(ctx, r.AltID)
+		return pub, named(ErrPublication, r.AltID, err)
+	default:
+		return pub, &license.FieldError{Field: "publication_id", Reason: "is missing, and so is alt_id"}
+	}
+}
+
+// named turns the store's ErrNotFound into the service's reason, with the
+// identifier, and leaves other errors as they are.
+func named(reason error, id string, err error) error {
+	switch {
+	case errors.Is(err, store.ErrDeleted):
+		return fmt.Errorf("%w %q: it was deleted", reason, id)
+	case errors.Is(err, store.ErrNotFound):
+		return fmt.Errorf("%w %q", reason, id)
+	default:
+		return err
+	}
+}
+
+// choose settles which profile a license will have.
+func (s *Service) choose(asked string) (string, error) {
+	if asked == "" {
+		asked = s.Profile
+	}
+	uri, err := s.Profiles.Choose(asked)
+	if err != nil {
+		return "", &license.FieldError{Field: "profile", Reason: err.Error()}
+	}
+	return uri, nil
+}
+
+func (s *Service) issue(ctx context.Context, rec store.License, pub store.Publication, r api.LicenseRequest) (*license.Document, error) {
+	return s.Issuer.Issue(ctx, license.Request{
+		ID: rec.UUID, Issued: rec.Issued, Updated: rec.Updated,
+		ContentKey: pub.ContentKey,
+		Publication: license.Publication{
+			Href: pub.Href, ContentType: pub.ContentType, Title: pub.Title, Size: pub.Size, Checksum: pub.Checksum,
+		},
+		User: license.User{ID: r.UserID, Name: r.UserName, Email: r.UserEmail, Encrypted: r.UserEncrypted},
+		Rights: license.Rights{
+			Start: optional(rec.Start), End: optional(rec.End), Copy: rec.Copy, Print: rec.Print,
+		},
+		Profile: rec.Profile, TextHint: r.TextHint, PassHash: r.PassHash,
+	})
+}
+
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

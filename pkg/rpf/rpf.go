@@ -17,6 +17,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/archive"
 	"github.com/lcp-tools/lcp/pkg/publication"
 	"github.com/lcp-tools/lcp/pkg/rwpm"
+	"github.com/lcp-tools/lcp/pkg/rwpm/jsontree"
 )
 
 // ManifestName is the entry of a package that holds its manifest.
@@ -36,14 +37,20 @@ func Recognize(a *archive.Reader) bool {
 	if a.Lookup(ManifestName) == nil {
 		return false
 	}
-	doc, err := readManifest(a)
+	data, err := a.ReadFile(ManifestName, rwpm.MaxSize)
 	if err != nil {
 		return true
 	}
-	if slices.Contains(doc.Contexts(), w3cContext) {
-		return false
+	root, err := jsontree.Parse(data)
+	if err != nil {
+		return true
 	}
-	return doc.Has("metadata") || doc.Has("readingOrder") || a.Lookup("publication.json") == nil
+	for _, context := range root.Get("@context").All() {
+		if uri, _ := context.Text(); uri == w3cContext {
+			return false
+		}
+	}
+	return root.Get("metadata") != nil || root.Get("readingOrder") != nil || a.Lookup("publication.json") == nil
 }
 
 // Plan plans the protection of a clear package. It refuses one that is already
@@ -129,6 +136,9 @@ func Build(a *archive.Reader, doc *rwpm.Document, drop func(name string) bool) (
 		return nil, publication.ErrNothing
 	}
 	p.Cover = r.cover()
+	if p.Metadata.Title == "" {
+		p.Warnings = append(p.Warnings, "the manifest gives no title")
+	}
 	if !declared && kind.profile != "" {
 		doc.AddConformsTo(kind.profile)
 	}

@@ -84,12 +84,6 @@ func checkLinks(links *jsontree.Value, where string) error {
 // it was found but for the space between tokens.
 func (d *Document) Bytes() []byte { return d.root.Bytes() }
 
-// Has reports whether the document has a member of that name at its top.
-func (d *Document) Has(name string) bool { return d.root.Get(name).Kind() != jsontree.Null }
-
-// Contexts returns the JSON-LD contexts that are given by their address.
-func (d *Document) Contexts() []string { return texts(d.root.Get("@context")) }
-
 // An Item is a link of a Document.
 type Item struct {
 	Collection string // "links", "readingOrder" or "resources"

@@ -56,7 +56,10 @@ func Signed(document []byte) ([]byte, error) {
 }
 
 func canonical(text []byte, omit string) ([]byte, error) {
-	c := canonicalizer{src: text, dst: make([]byte, 0, len(text)), omit: omit}
+	c := canonicalizer{
+		src: text, dst: make([]byte, 0, len(text)), omit: omit,
+		members: make([]member, 0, 16), scratch: make([]byte, 0, len(text)),
+	}
 	c.space()
 	if err := c.value(0); err != nil {
 		return nil, err

@@ -18,19 +18,38 @@ func (e *Entry) Raw() (*io.SectionReader, error) {
 	if _, err := e.src.ReadAt(head, e.headerOffset); err != nil {
 		return nil, &EntryError{e.Name, fmt.Errorf("read its header: %w", noEOF(err))}
 	}
-	switch {
-	case le.Uint32(head) != localSignature:
-		return nil, &EntryError{e.Name, fmt.Errorf("%w: no entry where the directory says", ErrDamaged)}
-	case int(le.Uint16(head[26:])) != len(e.rawName) || !bytes.Equal(head[localSize:], e.rawName):
-		return nil, &EntryError{e.Name, fmt.Errorf("%w: its header bears another name", ErrDamaged)}
-	case le.Uint16(head[8:]) != e.Method:
-		return nil, &EntryError{e.Name, fmt.Errorf("%w: its header names another compression method", ErrDamaged)}
+	if err := e.checkLocal(head); err != nil {
+		return nil, &EntryError{e.Name, err}
 	}
 	offset := e.headerOffset + int64(len(head)) + int64(le.Uint16(head[28:]))
 	if offset+e.CompressedSize > e.limit {
 		return nil, &EntryError{e.Name, fmt.Errorf("%w: its data are cut short", ErrDamaged)}
 	}
 	return io.NewSectionReader(e.src, offset, e.CompressedSize), nil
+}
+
+// checkLocal compares the local header with what the directory says.
+func (e *Entry) checkLocal(head []byte) error {
+	if le.Uint32(head) != localSignature {
+		return fmt.Errorf("%w: no entry where the directory says", ErrDamaged)
+	}
+	flags := le.Uint16(head[6:])
+	// Figures may follow the data instead, stand in the ZIP64 field, or never
+	// have been filled in.
+	differ := func(local uint32, central int64) bool {
+		return flags&flagDescriptor == 0 && local != 0 && local != max32 && int64(local) != central
+	}
+	switch {
+	case int(le.Uint16(head[26:])) != len(e.rawName) || !bytes.Equal(head[localSize:], e.rawName):
+		return fmt.Errorf("%w: its header bears another name", ErrDamaged)
+	case le.Uint16(head[8:]) != e.Method:
+		return fmt.Errorf("%w: its header names another compression method", ErrDamaged)
+	case flags&flagEncrypted != 0:
+		return ErrEncrypted
+	case differ(le.Uint32(head[14:]), int64(e.CRC32)), differ(le.Uint32(head[18:]), e.CompressedSize), differ(le.Uint32(head[22:]), e.Size):
+		return fmt.Errorf("%w: its header gives another length or checksum", ErrDamaged)
+	}
+	return nil
 }
 
 // Open returns a reader of the uncompressed data. Its last read fails with
@@ -41,7 +60,7 @@ func (e *Entry) Open() (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	var r io.ReadCloser = io.NopCloser(raw)
+	r := io.NopCloser(raw)
 	if e.Method == Deflate {
 		r = flate.NewReader(raw)
 	}

@@ -116,9 +116,6 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLayout(entries, end.offset, size); err != nil {
-		return nil, err
-	}
 	a := &Reader{Entries: entries, byName: make(map[string]*Entry, len(entries))}
 	for _, e := range entries {
 		if err := checkEntry(e); err != nil {
@@ -134,6 +131,9 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 			}
 			a.byNFC[n] = e
 		}
+	}
+	if err := checkLayout(entries, end.offset, size); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
@@ -221,12 +221,22 @@ func readDirectoryEnd(r io.ReaderAt, size int64) (directoryEnd, error) {
 	if d.entries > maxEntries || d.size > maxDirectorySize {
 		return d, fmt.Errorf("%w: %d entries, %d bytes", ErrTooLarge, d.entries, d.size)
 	}
-	if d.size < 0 || d.offset < 0 || d.offset+d.size > dirEnd {
+	if d.offset > dirEnd-d.size {
 		return d, fmt.Errorf("%w: the central directory lies outside the file", ErrTruncated)
 	}
-	d.base = dirEnd - d.size - d.offset
-	d.offset += d.base
+	// What precedes the archive moves the directory away from where it is said
+	// to be; what stands between the directory and its end record does not.
+	if !hasSignature(r, d.offset, centralSignature) {
+		d.base = dirEnd - d.size - d.offset
+		d.offset += d.base
+	}
 	return d, nil
+}
+
+func hasSignature(r io.ReaderAt, offset int64, signature uint32) bool {
+	var head [4]byte
+	n, _ := r.ReadAt(head[:], offset)
+	return n == len(head) && le.Uint32(head[:]) == signature
 }
 
 // findEnd returns the index of the last end record in tail, or -1.
@@ -241,8 +251,7 @@ func findEnd(tail []byte) int {
 
 // missingEnd tells an archive that was cut short from something else.
 func missingEnd(r io.ReaderAt) error {
-	var head [4]byte
-	if n, _ := r.ReadAt(head[:], 0); n == len(head) && le.Uint32(head[:]) == localSignature {
+	if hasSignature(r, 0, localSignature) {
 		return ErrTruncated
 	}
 	return ErrNotZIP
@@ -263,8 +272,12 @@ func (d *directoryEnd) read64(r io.ReaderAt, endOffset int64) (int64, error) {
 	}
 	at := int64(le.Uint64(loc[8:]))
 	var rec [end64Size]byte
-	if at < 0 || at > endOffset-end64LocSize-end64Size {
+	last := endOffset - end64LocSize - end64Size
+	if at < 0 || at > last {
 		return 0, fmt.Errorf("%w: the ZIP64 record lies outside the file", ErrTruncated)
+	}
+	if !hasSignature(r, at, end64Signature) {
+		at = last // its offset does not count what precedes the archive
 	}
 	if _, err := r.ReadAt(rec[:], at); err != nil {
 		return 0, fmt.Errorf("read the ZIP64 record: %w", err)
@@ -302,7 +315,7 @@ func readDirectory(r io.ReaderAt, end directoryEnd) ([]*Entry, error) {
 		dir = rest
 	}
 	// The count wraps at 65536 in archives without ZIP64 by careless writers.
-	if int64(len(entries)) != end.entries && int64(uint16(len(entries))) != end.entries { //nolint:gosec // the wrap is meant
+	if int64(len(entries)) != end.entries && int64(uint16(len(entries))) != end.entries {
 		return nil, fmt.Errorf("%w: the directory lists %d entries of %d", ErrDamaged, len(entries), end.entries)
 	}
 	return entries, nil
@@ -331,8 +344,8 @@ func parseCentral(dir []byte) (*Entry, []byte, error) {
 	if err := e.readExtra64(dir[centralSize+nameLen : centralSize+nameLen+extraLen]); err != nil {
 		return nil, nil, &EntryError{e.Name, err}
 	}
-	const encrypted, strong, masked = 1 << 0, 1 << 6, 1 << 13
-	if flags&(encrypted|strong|masked) != 0 {
+	const strong, masked = 1 << 6, 1 << 13
+	if flags&(flagEncrypted|strong|masked) != 0 {
 		return nil, nil, &EntryError{e.Name, ErrEncrypted}
 	}
 	const symlink, typeMask = 0o120000, 0o170000
@@ -399,7 +412,7 @@ func checkLayout(entries []*Entry, dirOffset, size int64) error {
 		if i+1 < len(byOffset) {
 			end = byOffset[i+1].headerOffset
 		}
-		if e.CompressedSize > dirOffset || e.headerOffset+localSize+int64(len(e.rawName))+e.CompressedSize > end {
+		if e.headerOffset > dirOffset || e.CompressedSize > dirOffset || e.headerOffset+localSize+int64(len(e.rawName))+e.CompressedSize > end {
 			return &EntryError{e.Name, fmt.Errorf("%w: its data overlap those of another or end beyond the directory", ErrDamaged)}
 		}
 		e.limit = end

@@ -78,6 +78,9 @@ func (w *Writer) Begin(h Header) error {
 
 // Write writes data of the current entry.
 func (w *Writer) Write(p []byte) (int, error) {
+	if w.err != nil {
+		return 0, w.err
+	}
 	if !w.open {
 		return 0, w.fail(fmt.Errorf("%w: data outside an entry", errMisuse))
 	}
@@ -94,9 +97,12 @@ func (w *Writer) End(sum Sum) error {
 	if w.err != nil {
 		return w.err
 	}
+	if !w.open {
+		return w.fail(fmt.Errorf("%w: end outside an entry", errMisuse))
+	}
 	h := &w.records[len(w.records)-1].Header
 	switch {
-	case !w.open, w.written != sum.CompressedSize, !h.Streamed && sum != h.Sum:
+	case w.written != sum.CompressedSize, !h.Streamed && sum != h.Sum:
 		return w.fail(fmt.Errorf("%w: entry %q ends with other figures than announced", errMisuse, w.current.Name))
 	case h.Streamed && !h.Large && (sum.Size >= max32 || sum.CompressedSize >= max32):
 		return w.fail(fmt.Errorf("%w: entry %q was not announced as large", errMisuse, w.current.Name))
@@ -164,6 +170,7 @@ const (
 	version20 = 20 // deflate and folders
 	version45 = 45 // ZIP64
 
+	flagEncrypted  = 1 << 0
 	flagDescriptor = 1 << 3
 	flagUTF8       = 1 << 11
 )

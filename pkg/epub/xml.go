@@ -202,8 +202,7 @@ func (s *scanner) at(names ...string) bool {
 }
 
 func (s *scanner) syntaxError(err error) error {
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*xml.SyntaxError](err); ok {
 		return s.invalid(syntax.Msg)
 	}
 	return s.invalid(err.Error())

@@ -9,4 +9,4 @@ go build -o bin/release/lcp ./cmd/lcp
 for shell in bash zsh fish powershell; do
 	bin/release/lcp completion "$shell" >"bin/release/completions/lcp.$shell"
 done
-bin/release/lcp man --out bin/release/man
+bin/release/lcp man bin/release/man

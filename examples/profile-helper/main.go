@@ -24,7 +24,7 @@ import (
 func main() {
 	if err := answerAll(os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "profile-helper:", err)
-		os.Exit(1)
+		os.Exit(1) //nolint:forbidigo // this is a program, not a package
 	}
 }
 

@@ -221,7 +221,8 @@ func (i *Issuer) sign(d *Document) error {
 	raw = append(raw, text[:len(text)-len("}")]...)
 	raw = append(raw, i.signatureHead...)
 	raw = base64.StdEncoding.AppendEncode(raw, value)
-	d.raw = append(raw, signatureTail...)
+	raw = append(raw, signatureTail...)
+	d.raw = raw
 	return nil
 }
 

@@ -199,7 +199,7 @@ func (o object) member(name string, value any, required bool) {
 			o.fault(name, "is missing")
 		}
 	case json.Unmarshal(raw, value) != nil:
-		o.fault(name, fmt.Sprintf("is not %s", kind(value)))
+		o.fault(name, "is not "+kind(value))
 	}
 }
 

@@ -294,7 +294,7 @@ type schema struct{ *testing.T }
 
 func (s schema) members(what string, o map[string]any, required, optional string) {
 	s.Helper()
-	for _, name := range strings.Fields(required) {
+	for name := range strings.FieldsSeq(required) {
 		if _, ok := o[name]; !ok {
 			s.Errorf("%s has no %s", what, name)
 		}

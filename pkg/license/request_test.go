@@ -24,8 +24,7 @@ func fields(err error) []string {
 		errs = joined.Unwrap()
 	}
 	for _, err := range errs {
-		var f *license.FieldError
-		if errors.As(err, &f) {
+		if f, ok := errors.AsType[*license.FieldError](err); ok {
 			names = append(names, f.Field)
 		}
 	}

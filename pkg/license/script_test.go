@@ -1,6 +1,7 @@
 package license_test
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,7 +27,7 @@ func verifyScript(t *testing.T, text []byte, args ...string) (verdict string, co
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", append([]string{script, file}, args...)...)
 	out, err := cmd.CombinedOutput()
-	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
 		t.Fatal(err)
 	}
 	return string(out), cmd.ProcessState.ExitCode()

@@ -190,8 +190,7 @@ func (s *session) askOnce(line string) (lcpcrypto.UserKey, error) {
 		return lcpcrypto.UserKey{}, err
 	}
 	key, err := s.program.exchange(line, s.options.Timeout, s.closing)
-	var refusal *Refusal
-	if err != nil && !errors.As(err, &refusal) {
+	if _, refused := errors.AsType[*Refusal](err); err != nil && !refused {
 		s.kill()
 		return lcpcrypto.UserKey{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -193,7 +194,7 @@ func TestHelperIsRestarted(t *testing.T) {
 		t.Parallel()
 		h := behaving(t, "dies after one", patient, nil)
 		for i := range 5 {
-			if err := ask(t, h, fmt.Sprint(i)); err != nil {
+			if err := ask(t, h, strconv.Itoa(i)); err != nil {
 				t.Fatalf("request %d: %v", i, err)
 			}
 		}
@@ -255,7 +256,7 @@ func TestHelperAnswersAreNotMixedUp(t *testing.T) {
 			t.Errorf("UserKey = %v, want %v", err, cause)
 		}
 		cancel()
-		if err := ask(t, h, fmt.Sprint(i)); err != nil {
+		if err := ask(t, h, strconv.Itoa(i)); err != nil {
 			t.Errorf("the next UserKey = %v", err)
 		}
 	}

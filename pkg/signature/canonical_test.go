@@ -95,8 +95,7 @@ func TestCanonicalRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			got, err := signature.Canonical([]byte(in))
-			var syntax *signature.SyntaxError
-			if !errors.As(err, &syntax) {
+			if _, ok := errors.AsType[*signature.SyntaxError](err); !ok {
 				t.Errorf("Canonical(%.40q) = %q, %v, want a SyntaxError", in, got, err)
 			}
 		})

@@ -347,7 +347,7 @@ func (f *file) jpeg(ctx context.Context, s *stream, place rect) ([]byte, error) 
 	}
 	filters, err := f.filters(ctx, s)
 	n := len(filters)
-	if err != nil || n == 0 || filters[n-1].name != "DCTDecode" && filters[n-1].name != "DCT" {
+	if err != nil || n == 0 || filters[n-1].name != "DCTDecode" {
 		return nil, err
 	}
 	data, whole, err := f.decodeWith(ctx, s, filters[:n-1], maxCover)

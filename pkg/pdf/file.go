@@ -11,7 +11,7 @@ import (
 // Bounds on the work that one document may cause, hostile ones included.
 const (
 	maxLoads   = 1 << 18   // objects read
-	maxWork    = 256 << 20 // bytes parsed, searched, or given by a filter
+	maxWork    = 128 << 20 // bytes parsed, searched, or given by a filter
 	maxStream  = 16 << 20  // bytes of one stream, filters undone
 	maxNesting = 16        // objects read to read another
 	cacheSize  = 8 << 20   // bytes of object streams kept

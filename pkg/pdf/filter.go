@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"compress/flate"
 	"context"
-	"encoding/ascii85"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -116,18 +114,13 @@ func (m *metered) Read(p []byte) (int, error) {
 }
 
 // reader returns a reader of what r gives with the filter undone (ISO 32000-1
-// §7.4).
+// §7.4). Cross-references, objects and metadata are written with Flate or with
+// no filter; the older ones are left to pages, which are not read.
 func (fl filter) reader(r io.Reader) (io.Reader, error) {
-	switch fl.name {
-	case "FlateDecode", "Fl":
-		return fl.inflater(r)
-	case "ASCIIHexDecode", "AHx":
-		return hex.NewDecoder(&asciiBody{r: r, end: '>'}), nil
-	case "ASCII85Decode", "A85":
-		return ascii85.NewDecoder(&asciiBody{r: r, end: '~'}), nil
-	default:
+	if fl.name != "FlateDecode" {
 		return nil, fmt.Errorf("its filter %q is not supported", fl.name)
 	}
+	return fl.inflater(r)
 }
 
 // inflater skips the two bytes of zlib's header and lets its checksum be, which
@@ -244,31 +237,4 @@ func paeth(left, up, corner byte) byte {
 	default:
 		return corner
 	}
-}
-
-// An asciiBody gives the digits of data in ASCII, without white space, up to
-// their end.
-type asciiBody struct {
-	r    io.Reader
-	end  byte
-	done bool
-}
-
-func (b *asciiBody) Read(p []byte) (int, error) {
-	if b.done {
-		return 0, io.EOF
-	}
-	n, err := b.r.Read(p)
-	kept := 0
-	for _, c := range p[:n] {
-		if c == b.end {
-			b.done = true
-			break
-		}
-		if !isSpace(int(c)) {
-			p[kept] = c
-			kept++
-		}
-	}
-	return kept, err
 }

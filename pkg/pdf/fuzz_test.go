@@ -23,7 +23,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add(packed(trailer, true, twoPages...))
 	f.Add(packed(trailer, false, twoPages...))
 	f.Add(hybrid())
-	f.Add(update(classic(trailer, twoPages...), object{5, "<< /Title <FEFF0041> >>"}, trailer))
+	f.Add(update(classic(trailer, twoPages...), object{5, "<< /Title <FEFF0041> >>"}))
 	f.Add(replace(classic(trailer, twoPages...), "startxref\n", "startxref\n9"))
 	f.Add(replace(packed(trailer, true, twoPages...), "startxref\n", "startxref\n9"))
 	f.Add(classic("/Root 1 0 R /Encrypt << /Filter /Standard /R 6 /V 5 /U <"+strings.Repeat("00", 48)+"> >>", twoPages...))

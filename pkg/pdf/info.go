@@ -2,6 +2,7 @@ package pdf
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -17,22 +18,29 @@ const (
 	maxXMP   = 4 << 20
 )
 
-// readInfo reads the metadata. Metadata that cannot be read are no reason to
-// refuse the document.
-func (d *Document) readInfo(ctx context.Context, catalog dict) error {
+// readInfo reads the metadata. Metadata that say nothing sensible are no reason
+// to refuse the document, but where their objects cannot be read there is
+// something wrong with the file, and it is read another way.
+func (d *Document) readInfo(ctx context.Context, catalog dict, rebuilt bool) error {
 	fromDict, err := d.file.infoDict(ctx)
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if !rebuilt || ctx.Err() != nil {
+			return fmt.Errorf("its Info dictionary: %w", err)
 		}
 		d.warn("the Info dictionary cannot be read: %v", err)
 	}
-	fromXMP, err := d.file.xmp(ctx, catalog)
+	metadata, err := d.file.get(ctx, catalog, "Metadata")
 	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
+		if !rebuilt || ctx.Err() != nil {
+			return fmt.Errorf("its XMP metadata: %w", err)
 		}
 		d.warn("the XMP metadata cannot be read: %v", err)
+	}
+	var fromXMP Info
+	if s, ok := metadata.(*stream); ok {
+		if fromXMP, err = d.file.xmp(ctx, s); err != nil {
+			d.warn("the XMP metadata cannot be read: %v", err)
+		}
 	}
 	if v, err := d.file.get(ctx, catalog, "Lang"); err == nil {
 		if s, ok := v.(text); ok {

@@ -128,12 +128,7 @@ func open(ctx context.Context, src io.ReaderAt, size int64) (*Document, error) {
 		}
 	}
 	if hopeful(ctx, err) {
-		cause := err
-		if d, err = openBySearch(ctx, src, size); err != nil && !errors.Is(err, ErrEncrypted) {
-			return nil, fmt.Errorf("%w; a search for its objects does not help: %w", cause, err)
-		} else if err == nil {
-			d.warn("the cross-reference is damaged and was rebuilt: %v", cause)
-		}
+		d, err = openBySearch(ctx, src, size, err)
 	}
 	if err == nil && start > 0 {
 		d.warn("%d bytes stand before the header", start)
@@ -162,13 +157,24 @@ func openByXRef(ctx context.Context, r io.ReaderAt, size int64) (*Document, erro
 	return d, d.read(ctx, false)
 }
 
-func openBySearch(ctx context.Context, r io.ReaderAt, size int64) (*Document, error) {
-	f, err := searchFile(ctx, r, size)
-	if err != nil {
-		return nil, err
+// openBySearch opens a document whose cross-reference failed for that cause.
+func openBySearch(ctx context.Context, r io.ReaderAt, size int64, cause error) (*Document, error) {
+	d := &Document{}
+	var err error
+	if d.file, err = searchFile(ctx, r, size); err == nil {
+		err = d.read(ctx, true)
 	}
-	d := &Document{file: f}
-	return d, d.read(ctx, true)
+	switch {
+	case err == nil:
+		d.warn("the cross-reference is damaged and was rebuilt: %v", cause)
+		return d, nil
+	case errors.Is(err, ErrEncrypted):
+		return nil, err
+	case err.Error() == cause.Error():
+		return nil, cause
+	default:
+		return nil, fmt.Errorf("%w; a search for its objects does not help: %w", cause, err)
+	}
 }
 
 // read checks the document and reads its metadata. A rebuilt document must be
@@ -189,5 +195,5 @@ func (d *Document) read(ctx context.Context, rebuilt bool) error {
 	if err := d.readPages(ctx, catalog, rebuilt); err != nil {
 		return err
 	}
-	return d.readInfo(ctx, catalog)
+	return d.readInfo(ctx, catalog, rebuilt)
 }

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 )
@@ -88,8 +89,8 @@ func (s *search) objectsIn(buf []byte, from, at int64) {
 		a := objectAddress{num, from + int64(start)}
 		s.objects[num] = entry{kind: inFile, off: a.off}
 		head := buf[i:min(len(buf), i+searchAfter)]
-		if end := bytes.Index(head, []byte("stream")); end >= 0 {
-			head = head[:end]
+		for _, end := range []string{"endobj", "stream"} {
+			head, _, _ = bytes.Cut(head, []byte(end))
 		}
 		if bytes.Contains(head, []byte("/ObjStm")) {
 			s.containers = append(s.containers, a)
@@ -164,28 +165,18 @@ func (s *search) trailer(f *file) dict {
 }
 
 // openContainers adds the objects inside object streams, the newest first. An
-// object that stands in the file itself wins.
+// object that stands in the file itself wins. A stream that cannot be read
+// means that objects are lost.
 func (s *search) openContainers(ctx context.Context, f *file) error {
 	for _, a := range slices.Backward(s.containers) {
 		if s.objects[a.num].off != a.off {
 			continue // replaced by a later object of its number
 		}
-		stm, count, start, err := f.findObjectStream(ctx, a.num)
+		numbers, err := f.containedNumbers(ctx, a.num)
 		if err != nil {
-			continue
+			return fmt.Errorf("object stream %d: %w", a.num, err)
 		}
-		head, _, err := f.decode(ctx, stm, max(start, 1))
-		if errors.Is(err, errTooMuchWork) || ctx.Err() != nil {
-			return err
-		}
-		if err != nil {
-			continue
-		}
-		contained, err := parseObjectStream(head, count, start)
-		if err != nil {
-			continue
-		}
-		for i, num := range contained.numbers {
+		for i, num := range numbers {
 			if _, ok := s.objects[num]; !ok {
 				s.objects[num] = entry{kind: inStream, off: a.num, index: int64(i)}
 			}
@@ -195,4 +186,22 @@ func (s *search) openContainers(ctx context.Context, f *file) error {
 		}
 	}
 	return nil
+}
+
+// containedNumbers returns the numbers of the objects in an object stream, for
+// which its head is enough.
+func (f *file) containedNumbers(ctx context.Context, container int64) ([]int64, error) {
+	stm, count, start, err := f.findObjectStream(ctx, container)
+	if err != nil {
+		return nil, err
+	}
+	head, _, err := f.decode(ctx, stm, start)
+	if err != nil {
+		return nil, err
+	}
+	s, err := parseObjectStream(head, count, start)
+	if err != nil {
+		return nil, err
+	}
+	return s.numbers, nil
 }

@@ -29,15 +29,7 @@ var (
 )
 
 // xmp reads the metadata stream of the catalog (ISO 32000-1 §14.3.2).
-func (f *file) xmp(ctx context.Context, catalog dict) (Info, error) {
-	v, err := f.get(ctx, catalog, "Metadata")
-	if err != nil {
-		return Info{}, err
-	}
-	s, ok := v.(*stream)
-	if !ok {
-		return Info{}, nil
-	}
+func (f *file) xmp(ctx context.Context, s *stream) (Info, error) {
 	data, whole, err := f.decode(ctx, s, maxXMP)
 	if err != nil {
 		return Info{}, err

@@ -230,12 +230,15 @@ func (v *Value) appendTo(b []byte, depth int) []byte {
 	}
 }
 
+// appendBreak begins a line. Very deep ones are not indented further, so that
+// the size of a document stays in proportion to its content.
 func appendBreak(b []byte, comma bool, depth int) []byte {
+	const maxIndent = 16
 	if comma {
 		b = append(b, ',')
 	}
 	b = append(b, '\n')
-	for range depth {
+	for range min(depth, maxIndent) {
 		b = append(b, "  "...)
 	}
 	return b

@@ -85,6 +85,19 @@ func (d *encryptedData) entry(a *archive.Reader) (*archive.Entry, string) {
 	return find(a, "", d.uri)
 }
 
+// encrypted gives what the element declares, under the name of the entry.
+func (d *encryptedData) encrypted(a *archive.Reader) publication.Encrypted {
+	e := publication.Encrypted{Deflated: d.deflated, OriginalLength: d.length, Algorithm: d.algorithm}
+	if d.isLCP() {
+		e.Scheme = publication.Scheme
+	}
+	found, name := d.entry(a)
+	if e.Name = name; found != nil {
+		e.Name = found.Name
+	}
+	return e
+}
+
 // readEncryption reads encryption.xml if there is one.
 func readEncryption(a *archive.Reader) (*encryptionDocument, error) {
 	doc, err := readXML(a, encryptionName, maxEncryption)

@@ -103,18 +103,11 @@ func Inspect(a *archive.Reader) (*publication.Contents, error) {
 	}
 	c.Protected = c.License != nil
 	for i := range enc.data {
-		d := &enc.data[i]
-		e := publication.Encrypted{Deflated: d.deflated, OriginalLength: d.length, Algorithm: d.algorithm}
-		if d.isLCP() {
-			e.Scheme = publication.Scheme
-			c.Protected = true
+		e := enc.data[i].encrypted(a)
+		c.Protected = c.Protected || e.Scheme == publication.Scheme
+		if c.Encrypted[e.Name].Scheme == "" { // obfuscated, then encrypted: LCP is the outer one
+			c.Encrypted[e.Name] = e
 		}
-		if found, name := d.entry(a); found != nil {
-			e.Name = found.Name
-		} else {
-			e.Name = name
-		}
-		c.Encrypted[e.Name] = e
 	}
 	return c, nil
 }

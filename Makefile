@@ -53,7 +53,7 @@ samples: ## build the sample publications of testdata again
 	go run ./scripts/samples
 
 clean: ## delete what was built
-	rm -rf bin dist
+	rm -rf bin dist lcp-demo
 
 # Linters are pinned in a module of their own, so that no one who uses our
 # packages inherits them.

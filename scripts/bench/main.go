@@ -8,7 +8,9 @@
 //	make bench BENCH='-runs 5 -only media,books'
 //
 // The publications are made here, the same for every run. They need up to
-// 2 GB of disk, and 19 GB with -huge, which are given back at the end.
+// 2 GB of disk, and 19 GB with -huge, which are given back at the end. lcp waits
+// until what it wrote is on the disk, the others do not: on a slow or busy one
+// the times say more of it than of the programs, and TMPDIR=/dev/shm helps.
 package main
 
 import (

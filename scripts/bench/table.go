@@ -81,7 +81,7 @@ func (t *table) verdicts(c benchCase, r result) []string {
 
 func (t *table) end() {
 	if t.quick {
-		fmt.Fprintln(t.out, "\nsmall publications, run once: these figures say nothing")
+		fmt.Fprintln(t.out, "\npublications of a twentieth of the size, each run once: these figures say nothing")
 		return
 	}
 	fmt.Fprintf(t.out, "\n%d of %d targets held\n", t.judged-t.misses, t.judged)

@@ -115,10 +115,11 @@ function links(publication) {
 // never reads an entry that merely a <link> or another resource refers to.
 async function unlistedLinks(publication) {
   const found = new Map();
-  if (publication.findFromInternal("type").Value !== "epub") {
+  const name = "META-INF/encryption.xml";
+  if (publication.findFromInternal("type").Value !== "epub" || !zipOf(publication).hasEntry(name)) {
     return found;
   }
-  const text = (await readRaw(publication, "META-INF/encryption.xml")).toString("utf8");
+  const text = (await readRaw(publication, name)).toString("utf8");
   const document = new DOMParser().parseFromString(text, "application/xml");
   for (const data of XML.deserialize(document, Encryption).EncryptedData) {
     const link = new Link();

@@ -97,6 +97,7 @@ func isSection(n *html.Node) bool {
 	case atom.Article, atom.Aside, atom.Nav, atom.Section,
 		atom.Blockquote, atom.Body, atom.Details, atom.Dialog, atom.Fieldset, atom.Figure, atom.Td:
 		return true
+	default:
+		return false
 	}
-	return false
 }

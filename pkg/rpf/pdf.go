@@ -124,14 +124,7 @@ func identifierURI(id string) string {
 	if rwpm.IsURI(id) {
 		return id
 	}
-	digits := strings.Map(func(r rune) rune {
-		switch {
-		case r == '-' || r == ' ':
-			return -1
-		default:
-			return r
-		}
-	}, id)
+	digits := strings.NewReplacer("-", "", " ", "").Replace(id)
 	if len(digits) == 13 && strings.Trim(digits, "0123456789") == "" && (digits[:3] == "978" || digits[:3] == "979") {
 		return "urn:isbn:" + digits
 	}

@@ -26,7 +26,7 @@ func pack(t testing.TB, files ...file) *archive.Reader {
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
 	for _, f := range files {
-		e, err := w.Create(f.name)
+		e, err := w.CreateHeader(&zip.FileHeader{Name: f.name})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package rwpm
 import (
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -21,32 +22,25 @@ func Names(base, href string) []string {
 	if href == "" || scheme(href) != "" || strings.HasPrefix(href, "//") {
 		return nil
 	}
-	raw := href
-	raw, _, _ = strings.Cut(raw, "#")
+	raw, _, _ := strings.Cut(href, "#")
 	raw, _, _ = strings.Cut(raw, "?")
+	paths := []string{raw, href}
+	if decoded, err := url.PathUnescape(raw); err == nil {
+		paths = []string{decoded, raw, href}
+	}
 	var names []string
-	add := func(p string) {
+	for _, p := range paths {
 		if p == "" {
-			return
+			continue
 		}
 		if !strings.HasPrefix(p, "/") {
 			p = path.Join("/", path.Dir(base), p)
 		}
 		name := strings.TrimPrefix(path.Clean(p), "/")
-		for _, n := range names {
-			if n == name {
-				return
-			}
-		}
-		if name != "" {
+		if name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
-	if decoded, err := url.PathUnescape(raw); err == nil {
-		add(decoded)
-	}
-	add(raw)
-	add(href)
 	return names
 }
 

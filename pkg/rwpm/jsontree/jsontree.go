@@ -88,7 +88,7 @@ func checkSyntax(text string) error {
 	}
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		before := text[:min(max(syntax.Offset, 0), int64(len(text)))]
-		return fmt.Errorf("%w: line %d: %s", ErrSyntax, 1+strings.Count(before, "\n"), syntax)
+		return fmt.Errorf("%w: line %d: %w", ErrSyntax, 1+strings.Count(before, "\n"), err)
 	}
 	return fmt.Errorf("%w: %w", ErrSyntax, err)
 }

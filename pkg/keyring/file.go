@@ -31,15 +31,21 @@ const fileHeader = `# Master keys of lcp. Whoever has this file can read every c
 // ErrPermissions when its group or others may read or write it, and ErrKey when
 // a line is not a key.
 func Load(path string) (*Keyring, error) {
+	k, _, err := load(path)
+	return k, err
+}
+
+// load returns the keyring in a file, and the lines that hold its keys.
+func load(path string) (*Keyring, []string, error) {
 	texts, err := readFile(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	k, err := parseKeys(texts)
 	if err != nil {
-		return nil, fmt.Errorf("key file %q: %w", path, err)
+		return nil, nil, fmt.Errorf("key file %q: %w", path, err)
 	}
-	return k, nil
+	return k, texts, nil
 }
 
 // LoadOrCreate is Load, but makes the file with a new random key if there is
@@ -76,7 +82,7 @@ func Rotate(path string) (*Keyring, error) {
 		return nil, fmt.Errorf("rotate key file: %w", err)
 	}
 	if err := rotateInto(f, path); err != nil {
-		os.Remove(next) //nolint:errcheck // the first error is the one to report
+		os.Remove(next) // what counts is the first error
 		return nil, fmt.Errorf("rotate key file: %w", err)
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
@@ -88,20 +94,15 @@ func Rotate(path string) (*Keyring, error) {
 // rotateInto writes a new key and those at path to f, closes it, and moves it
 // to path.
 func rotateInto(f *os.File, path string) error {
-	texts, err := readFile(path) // read while f keeps other rotations out
-	if err == nil {
-		_, err = parseKeys(texts)
+	_, texts, err := load(path) // while f keeps other rotations out
+	if err == nil && len(texts) == maxKeys {
+		err = fmt.Errorf("key file %q: it has %d keys, remove those that are no longer needed", path, maxKeys)
 	}
 	if err != nil {
-		f.Close() //nolint:errcheck // nothing was written
+		f.Close() // nothing was written
 		return err
 	}
-	texts = append([]string{NewKey().Base64()}, texts...)
-	if _, err := parseKeys(texts); err != nil { // too many
-		f.Close() //nolint:errcheck // nothing was written
-		return err
-	}
-	if err := writeKeys(f, texts); err != nil {
+	if err := writeKeys(f, append([]string{NewKey().Base64()}, texts...)); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

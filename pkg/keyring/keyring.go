@@ -95,7 +95,7 @@ func (k *Keyring) Seal(plaintext, associatedData []byte) []byte {
 	sealed := make([]byte, 0, headerSize+nonceSize+len(plaintext)+tagSize)
 	sealed = append(sealed, version)
 	sealed = append(sealed, k.primary[:]...)
-	return k.aeads[k.primary].Seal(sealed, nil, plaintext, bind(sealed, associatedData))
+	return k.aeads[k.primary].Seal(sealed, nil, plaintext, bind(sealed, associatedData)) //nolint:gosec // the nonce is random and not passed in
 }
 
 // Open returns the plaintext of an envelope that Seal made. It fails with

@@ -63,7 +63,7 @@ func (s *Store) checkKeyring(ctx context.Context) error {
 
 // resealBatch is how many keys are sealed again in one transaction, so that
 // others need not wait for all of them.
-const resealBatch = 200
+const resealBatch = 50
 
 // Reseal seals every content key again that is under an older master key than
 // the primary one, and returns how many those were. It can be run beside

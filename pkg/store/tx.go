@@ -64,7 +64,7 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 		isLivePublication, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
 		selectDevice, insertDevice, insertEvent,
 	} {
-		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query))
+		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
 			return err
 		}
@@ -85,7 +85,7 @@ func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, er
 	var result sql.Result
 	var err error
 	if stmt := t.s.prepared(query); stmt != nil {
-		result, err = t.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+		result, err = t.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	} else {
 		result, err = t.ExecContext(ctx, t.s.dialect.text(query), args...)
 	}
@@ -98,7 +98,7 @@ func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, er
 // query runs a statement that returns rows.
 func (t tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if stmt := t.s.prepared(query); stmt != nil {
-		return t.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+		return t.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
 	}
 	return t.QueryContext(ctx, t.s.dialect.text(query), args...)
 }
@@ -119,7 +119,7 @@ func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows
 	if stmt != nil {
 		return stmt.QueryContext(ctx, args...)
 	}
-	stmt, err := s.prepareRead(ctx, query)
+	stmt, err := s.prepareRead(ctx, query) //nolint:sqlclosecheck // closed with the database
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if other := s.reads[query]; other != nil { // prepared meanwhile
-		return other, stmt.Close()
+		return other, stmt.Close() //nolint:sqlclosecheck // one of the two is kept
 	}
 	s.reads[query] = stmt
 	return stmt, nil

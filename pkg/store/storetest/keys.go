@@ -63,7 +63,7 @@ func testMasterKey(t *testing.T, impl Implementation) {
 func testReseal(t *testing.T, impl Implementation) {
 	db := impl.New(t)
 	s := open(t, db.DSN)
-	const count = 450 // more than two batches
+	const count = 120 // more than two batches
 	for n := range count {
 		p := publication(n)
 		p.Description = ""

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -302,6 +303,28 @@ func testReserve(t *testing.T, impl Implementation) {
 		}
 		if got, _ := reserve(t, s, store.Identity{AltID: "x"}); got != want {
 			t.Errorf("Reserve = %v, want %v", got, want)
+		}
+	})
+	t.Run("what is never saved is forgotten", func(t *testing.T) {
+		db := impl.New(t)
+		s := open(t, db.DSN)
+		old, _ := reserve(t, s, store.Identity{AltID: "x"})
+		o, err := options(db.DSN, masterKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Now = func() time.Time { return epoch.AddDate(0, 0, 8) }
+		later, err := store.Open(ctx, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer later.Close()
+		recent, _ := reserve(t, later, store.Identity{AltID: "y"})
+		if again, _ := reserve(t, later, store.Identity{AltID: "x"}); again.Key == old.Key {
+			t.Error("reservation of a week ago still holds")
+		}
+		if again, _ := reserve(t, later, store.Identity{AltID: "y"}); again != recent {
+			t.Error("reservation of now does not hold")
 		}
 	})
 	t.Run("an alt id can be added", func(t *testing.T) {

@@ -30,9 +30,9 @@ type Database struct {
 type Implementation struct {
 	// New returns a database that outlives its connections.
 	New func(t *testing.T) Database
-	// Process returns a process that runs Work with these arguments on its
-	// standard output.
-	Process func(t *testing.T, dsn, name string) *exec.Cmd
+	// Process returns a process, not yet started, that runs Work with these
+	// arguments and its standard output.
+	Process func(t *testing.T, dsn, name string, books int) *exec.Cmd
 }
 
 // Run tests an implementation.
@@ -165,7 +165,7 @@ func license(n int, publication string) store.License {
 // device. Once all of that is done it writes a line to out, with the number,
 // the UUID and the key. Several processes share the books; licenses are named
 // after the process.
-func Work(ctx context.Context, dsn, name string, out io.Writer) error {
+func Work(ctx context.Context, dsn, name string, books int, out io.Writer) error {
 	o, err := options(dsn, masterKey)
 	if err != nil {
 		return err
@@ -175,16 +175,13 @@ func Work(ctx context.Context, dsn, name string, out io.Writer) error {
 		return err
 	}
 	defer s.Close()
-	for n := range workItems {
+	for n := range books {
 		if err := workOn(ctx, s, name, n, out); err != nil {
 			return fmt.Errorf("%s: book %d: %w", name, n, err)
 		}
 	}
 	return nil
 }
-
-// workItems is how many books Work goes through.
-const workItems = 60
 
 func workOn(ctx context.Context, s *store.Store, name string, n int, out io.Writer) error {
 	id, _, err := s.Reserve(ctx, store.Identity{AltID: fmt.Sprintf("book-%d", n)})

@@ -131,12 +131,10 @@ func (rec Recognition) plan(ctx context.Context, f *os.File, info os.FileInfo) (
 	switch {
 	case epub.Recognize(a):
 		return epub.Plan(a)
-	case lpf.Recognize(a) && !rpf.Recognize(a):
-		return lpf.Plan(a, baseName(f.Name()))
-	case isNamed(f.Name(), ".lpf") && !lpf.Recognize(a):
-		return nil, unknownPackage(a, f.Name()) // a manifest.json there is not Readium's
 	case rpf.Recognize(a):
 		return rpf.Plan(a)
+	case lpf.Recognize(a):
+		return lpf.Plan(a, baseName(f.Name()))
 	case isComic(a):
 		return rpf.PlanComic(a, baseName(f.Name()))
 	default:
@@ -274,8 +272,6 @@ func extensionWarning(name string, plan *publication.Plan) string {
 		return ""
 	}
 }
-
-func isNamed(name, ext string) bool { return strings.EqualFold(filepath.Ext(name), ext) }
 
 // baseName is a file's name without folder and extension.
 func baseName(name string) string {

@@ -17,10 +17,10 @@ demo: build ## protect the sample publications, license them, open them again
 	bin/lcp demo
 
 test: ## run all tests, and say which were skipped for want of something
-	go run ./scripts/testreport ./...
+	go run ./scripts/testreport $(TESTFLAGS) ./...
 
 race: ## run the tests with the race detector (needs a C compiler)
-	go run ./scripts/testreport -race -short ./...
+	go run ./scripts/testreport $(TESTFLAGS) -race -short ./...
 
 readers: ## open what lcp makes with the code of a reading system (needs node, npm)
 	cd test/readers/_js && npm ci --ignore-scripts --no-audit --no-fund
@@ -32,18 +32,18 @@ bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 2 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	scripts/fuzz.sh $(FUZZTIME)
 
-fmt: bin/tools ## format all Go files
+fmt: bin/tools/built ## format all Go files
 	bin/tools/gofumpt -w $(GOFILES)
 
 vet: ## run go vet
 	go vet $(PACKAGES)
 
-lint: bin/tools vet ## check formatting, vet, run the linters
+lint: bin/tools/built vet ## check formatting, vet, run the linters
 	@unformatted=$$(bin/tools/gofumpt -l $(GOFILES)); if [ -n "$$unformatted" ]; then \
 		echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
 	$(LINT) $(PACKAGES)
 
-vuln: bin/tools ## look for known vulnerabilities (needs the network)
+vuln: bin/tools/built ## look for known vulnerabilities (needs the network)
 	bin/tools/govulncheck ./...
 
 cross: ## build for the other systems that releases are made for
@@ -57,9 +57,9 @@ clean: ## delete what was built
 
 # Linters are pinned in a module of their own, so that no one who uses our
 # packages inherits them.
-bin/tools: scripts/tools/go.mod scripts/tools/go.sum
-	mkdir -p $@
-	cd scripts/tools && go build -o ../../bin/tools/ tool
+bin/tools/built: scripts/tools/go.mod scripts/tools/go.sum
+	mkdir -p $(@D)
+	cd scripts/tools && go build -o ../../$(@D)/ tool
 	touch $@
 
 .PHONY: help build demo test race readers bench fuzz fmt vet lint vuln cross samples clean

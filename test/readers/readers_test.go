@@ -144,7 +144,7 @@ func newLab(t *testing.T) *lab {
 // and embedded.
 func (l *lab) protect(t *testing.T, original string) readerCase {
 	t.Helper()
-	shelf := l.mkdir(t)
+	shelf := t.TempDir()
 	var record struct {
 		UUID string `json:"uuid"`
 		File string `json:"file"`
@@ -158,7 +158,7 @@ func (l *lab) protect(t *testing.T, original string) readerCase {
 		Protected: filepath.Join(shelf, filepath.Base(record.File)),
 		License:   filepath.Join(shelf, "license.lcpl"),
 	}
-	c.Embedded = filepath.Join(l.mkdir(t), filepath.Base(record.File))
+	c.Embedded = filepath.Join(t.TempDir(), filepath.Base(record.File))
 	if isPDF(t, original) {
 		c.Kind = "pdf"
 	}
@@ -200,7 +200,7 @@ func (l *lab) sample(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(l.mkdir(t), name)
+	path := filepath.Join(t.TempDir(), name)
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -240,20 +240,11 @@ func (l *lab) changedSample(t *testing.T) string {
 	if err := dst.Close(); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(l.mkdir(t), "changed.epub")
+	path := filepath.Join(t.TempDir(), "changed.epub")
 	if err := os.WriteFile(path, buf.Bytes(), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
-}
-
-func (l *lab) mkdir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp(l.dir, "shelf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // open has the reading system open and compare all cases.
@@ -272,7 +263,7 @@ func (l *lab) node(t *testing.T, cases []readerCase) (string, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(l.mkdir(t), "cases.json")
+	path := filepath.Join(t.TempDir(), "cases.json")
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}

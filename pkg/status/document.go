@@ -24,17 +24,19 @@ type Options struct {
 
 // A Builder makes status documents. It is safe for concurrent use.
 type Builder struct {
-	o    Options
-	base string
+	policy    Policy
+	base      string // URL without a slash at its end, and without characters to escape in JSON
+	license   href
+	renewURL  href
+	renewPage href
 }
 
 // NewBuilder checks the options, and reports all that is wrong with them.
 func NewBuilder(o Options) (*Builder, error) {
-	base := strings.TrimRight(o.BaseURL, "/")
 	var faults []error
-	if u, err := url.Parse(base); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" ||
-		u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(base, "{} \t\r\n") {
-		faults = append(faults, fmt.Errorf("base URL %q is not an absolute http or https URL", o.BaseURL))
+	base, err := parseBase(o.BaseURL)
+	if err != nil {
+		faults = append(faults, err)
 	}
 	if o.License == nil {
 		faults = append(faults, errors.New("link to fresh licenses is missing"))
@@ -50,7 +52,17 @@ func NewBuilder(o Options) (*Builder, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("status documents: %w", errors.Join(faults...))
 	}
-	return &Builder{o: o, base: base}, nil
+	return &Builder{o.Policy, base, newHref(o.License), newHref(o.RenewURL), newHref(o.RenewPage)}, nil
+}
+
+// parseBase reads a base URL and brings it into the form of RFC 3986.
+func parseBase(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" ||
+		strings.ContainsAny(text, "\"\\{} \t") {
+		return "", fmt.Errorf("base URL %q is not an absolute http or https URL without a query", text)
+	}
+	return strings.TrimRight(u.String(), "/"), nil
 }
 
 // Append appends to dst the status document of a license as seen now, in a
@@ -63,12 +75,13 @@ func (b *Builder) Append(dst []byte, r Record, events []Event, l Language, now t
 	dst = appendString(append(dst, `,"message":`...), seen.Message(l))
 	dst = appendTime(append(dst, `,"updated":{"license":`...), r.LicenseUpdated())
 	dst = appendTime(append(dst, `,"status":`...), r.LastUpdated(now))
-	dst, err := b.appendLinks(append(dst, `},"links":[`...), r, now)
+	renewable := b.renewable(r, now)
+	dst, err := b.appendLinks(append(dst, `},"links":[`...), r, seen, renewable)
 	if err != nil {
 		return nil, err
 	}
 	dst = append(dst, ']')
-	if end := b.o.Policy.MaxEnd(r); b.renewable(r, now) && !end.IsZero() {
+	if end := b.policy.MaxEnd(r); renewable && !end.IsZero() {
 		dst = appendTime(append(dst, `,"potential_rights":{"end":`...), end)
 		dst = append(dst, '}')
 	}
@@ -76,89 +89,91 @@ func (b *Builder) Append(dst []byte, r Record, events []Event, l Language, now t
 }
 
 // appendLinks writes the links that make sense for the license as it stands.
-func (b *Builder) appendLinks(dst []byte, r Record, now time.Time) ([]byte, error) {
-	fresh, err := b.o.License.Expand(r.ID)
+func (b *Builder) appendLinks(dst []byte, r Record, seen State, renewable bool) ([]byte, error) {
+	fresh, err := b.license.expand(r.ID)
 	if err != nil {
 		return nil, err
 	}
 	dst = appendLink(dst, link{rel: "license", href: fresh, mediaType: license.MediaType, profile: r.Profile})
-	id := url.PathEscape(r.ID)
-	usable := r.Seen(now) == Ready || r.Seen(now) == Active
+	usable := seen == Ready || seen == Active
 	if usable {
-		dst = appendLink(append(dst, ','), b.own("register", id, "{?id,name}"))
+		dst = b.appendOwn(append(dst, ','), "register", r.ID, "{?id,name}")
 	}
 	if usable && !r.End.IsZero() && b.lends() {
-		dst = appendLink(append(dst, ','), b.own("return", id, "{?id,name}"))
+		dst = b.appendOwn(append(dst, ','), "return", r.ID, "{?id,name}")
 	}
-	if b.renewable(r, now) {
-		renew, err := b.renew(r.ID, id)
-		if err != nil {
-			return nil, err
-		}
-		dst = appendLink(append(dst, ','), renew)
+	if renewable {
+		return b.appendRenew(append(dst, ','), r)
 	}
 	return dst, nil
 }
 
 // lends reports whether the provider offers loans that users renew and return,
 // as the documented configuration has it: one setting for both.
-func (b *Builder) lends() bool { return b.o.Policy.RenewMax > 0 || b.o.RenewPage != nil }
+func (b *Builder) lends() bool { return b.policy.RenewMax > 0 || b.renewPage.template != nil }
 
 // renewable reports whether a renewal could succeed. Without a maximum only the
 // provider's page knows.
 func (b *Builder) renewable(r Record, now time.Time) bool {
-	if b.o.Policy.mayRenew(r, now) != nil {
+	if b.policy.whyNotRenew(r, now) != "" {
 		return false
 	}
-	end := b.o.Policy.MaxEnd(r)
+	end := b.policy.MaxEnd(r)
 	if end.IsZero() {
-		return b.o.RenewPage != nil
+		return b.renewPage.template != nil
 	}
 	return end.After(r.End) && end.After(instant(now))
 }
 
-// renew returns the renew link.
-func (b *Builder) renew(id, escapedID string) (link, error) {
-	const parameters = "{?end,id,name}"
+// appendRenew writes the renew link.
+func (b *Builder) appendRenew(dst []byte, r Record) ([]byte, error) {
 	switch {
-	case b.o.RenewPage != nil:
-		href, err := b.o.RenewPage.Expand(id)
-		return link{rel: "renew", href: href, mediaType: "text/html"}, err
-	case b.o.RenewURL != nil:
-		href, err := b.o.RenewURL.Expand(id)
+	case b.renewPage.template != nil:
+		href, err := b.renewPage.expand(r.ID)
+		return appendLink(dst, link{rel: "renew", href: href, mediaType: "text/html"}), err
+	case b.renewURL.template != nil:
+		href, err := b.renewURL.expand(r.ID)
+		parameters := "{?end,id,name}"
 		if strings.Contains(href, "?") {
-			return link{rel: "renew", href: href + "{&end,id,name}", mediaType: MediaType, templated: true}, err
+			parameters = "{&end,id,name}"
 		}
-		return link{rel: "renew", href: href + parameters, mediaType: MediaType, templated: true}, err
+		return appendLink(dst, link{rel: "renew", href: href, parameters: parameters, mediaType: MediaType}), err
 	}
-	return b.own("renew", escapedID, parameters), nil
+	return b.appendOwn(dst, "renew", r.ID, "{?end,id,name}"), nil
 }
 
-// own returns a link to the license server.
-func (b *Builder) own(action, id, parameters string) link {
-	return link{
-		rel: action, href: b.base + "/" + action + "/" + id + parameters,
-		mediaType: MediaType, templated: true,
-	}
+// appendOwn writes a link to the license server.
+func (b *Builder) appendOwn(dst []byte, action, id, parameters string) []byte {
+	return appendLink(dst, link{
+		rel: action, server: b.base, href: url.PathEscape(id), parameters: parameters, mediaType: MediaType,
+	})
 }
 
 // A link is one of a status document (LSD §2.5).
 type link struct {
-	rel       string
-	href      string
-	mediaType string
-	profile   string // empty: not told
-	templated bool
+	rel        string
+	server     string // base URL, if href is the rest of the path to what rel names there
+	href       string
+	parameters string // what makes it a template, if it is one
+	mediaType  string
+	profile    string // if it is to be told
 }
 
+// appendLink writes a link. Only href and profile can have what must be escaped.
 func appendLink(dst []byte, l link) []byte {
-	dst = appendString(append(dst, `{"rel":`...), l.rel)
-	dst = appendString(append(dst, `,"href":`...), l.href)
-	dst = appendString(append(dst, `,"type":`...), l.mediaType)
+	dst = append(append(dst, `{"rel":"`...), l.rel...)
+	dst = append(dst, `","href":"`...)
+	if l.server != "" {
+		dst = append(append(dst, l.server...), '/')
+		dst = append(append(dst, l.rel...), '/')
+	}
+	dst = append(appendEscaped(dst, l.href), l.parameters...)
+	dst = append(append(dst, `","type":"`...), l.mediaType...)
+	dst = append(dst, '"')
 	if l.profile != "" {
 		dst = appendString(append(dst, `,"profile":`...), l.profile)
 	}
-	if l.templated {
+	if l.parameters != "" {
 		dst = append(dst, `,"templated":true`...)
 	}
 	return append(dst, '}')
@@ -182,11 +197,17 @@ func appendEvents(dst []byte, events []Event) []byte {
 	return dst
 }
 
-// appendString writes a JSON string. What is not UTF-8 becomes U+FFFD.
 func appendString(dst []byte, s string) []byte {
+	return append(appendEscaped(append(dst, '"'), s), '"')
+}
+
+// appendEscaped writes what stands between the quotes of a JSON string. What is
+// not UTF-8 becomes U+FFFD.
+func appendEscaped(dst []byte, s string) []byte {
 	const hex = "0123456789abcdef"
-	s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	dst = append(dst, '"')
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, string(utf8.RuneError))
+	}
 	start := 0
 	for i := range len(s) {
 		c := s[i]
@@ -201,7 +222,7 @@ func appendString(dst []byte, s string) []byte {
 			dst = append(dst, '\\', c)
 		}
 	}
-	return append(append(dst, s[start:]...), '"')
+	return append(dst, s[start:]...)
 }
 
 // appendTime writes a date as license documents do, so that the same instant is

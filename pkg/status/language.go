@@ -1,8 +1,6 @@
 package status
 
-import (
-	"strings"
-)
+import "strings"
 
 // A Language is one that users can be addressed in. The zero value is English.
 type Language uint8
@@ -46,9 +44,12 @@ func languageOf(tag string) (Language, bool) {
 	if tag == "*" {
 		return English, true
 	}
-	primary, _, _ := strings.Cut(tag, "-")
+	const lower = 'a' - 'A'
+	if len(tag) < 2 || len(tag) > 2 && tag[2] != '-' {
+		return English, false
+	}
 	for l := range texts {
-		if strings.EqualFold(primary, texts[l].tag) {
+		if t := texts[l].tag; tag[0]|lower == t[0] && tag[1]|lower == t[1] {
 			return Language(l), true
 		}
 	}

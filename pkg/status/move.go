@@ -44,18 +44,18 @@ func (p Policy) MaxEnd(r Record) time.Time {
 	return latest
 }
 
-// mayRenew refuses, with ErrRenew, a license that is not one to renew, whoever
-// does it and whatever the date.
-func (p Policy) mayRenew(r Record, now time.Time) error {
+// whyNotRenew returns why a license is not one to renew, whoever asks and
+// whatever the date, or "".
+func (p Policy) whyNotRenew(r Record, now time.Time) string {
 	switch seen := r.Seen(now); {
 	case seen == Expired && !p.AllowRenewOnExpired:
-		return fmt.Errorf("%w: it has expired", ErrRenew)
+		return "it has expired"
 	case seen != Active && seen != Expired:
-		return fmt.Errorf("%w: it is %s", ErrRenew, seen)
+		return "it is " + string(seen)
 	case r.End.IsZero():
-		return fmt.Errorf("%w: it has no end", ErrRenew)
+		return "it has no end"
 	}
-	return nil
+	return ""
 }
 
 // Register registers a device with a license (LSD §3.3), one whose rights have
@@ -95,8 +95,8 @@ func Register(r Record, by Device, now time.Time) (Record, []Event, error) {
 // The refusal is ErrRenewDate for a date that cannot be or a renewal that would
 // gain nothing, and ErrRenew for all else.
 func Renew(r Record, by Device, end, now time.Time, p Policy) (Record, []Event, error) {
-	if err := p.mayRenew(r, now); err != nil {
-		return r, nil, err
+	if reason := p.whyNotRenew(r, now); reason != "" {
+		return r, nil, fmt.Errorf("%w: %s", ErrRenew, reason)
 	}
 	if p.RenewMax <= 0 {
 		return r, nil, fmt.Errorf("%w: renewals are not offered", ErrRenew)

@@ -24,6 +24,7 @@ type rawEntry struct {
 	attributes      uint32
 	madeBy          uint16
 	extra           []byte
+	localExtra      uint16 // length claimed for what is not there
 	descriptor      bool
 	offset          *uint32 // of the local header, as the directory says
 }
@@ -75,7 +76,7 @@ func (a rawArchive) bytes() []byte {
 			body = le.AppendUint32(body, or(e.localSize, or(e.size, n)))
 		}
 		body = le.AppendUint16(body, uint16(len(e.localName)))
-		body = le.AppendUint16(body, 0)
+		body = le.AppendUint16(body, e.localExtra)
 		body = append(append(body, e.localName...), e.data...)
 		if e.descriptor {
 			body = le.AppendUint32(body, 0x08074b50)

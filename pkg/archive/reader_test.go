@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -103,6 +104,9 @@ func TestReaderAccepts(t *testing.T) {
 		"folder":                      {rawArchive{entries: []rawEntry{{name: "a/"}, {name: "a/b", data: hello}}}, "a/b", hello},
 		"dots within a name":          {rawArchive{entries: []rawEntry{{name: "a..b/...", data: hello}}}, "a..b/...", hello},
 		"empty entry":                 {rawArchive{entries: []rawEntry{{name: "empty"}}}, "empty", nil},
+		"local header filled in beside a descriptor": {
+			rawArchive{entries: []rawEntry{{name: "a.txt", data: hello, localFlags: new(uint16(8)), localSize: new(uint32(4))}}}, "a.txt", hello,
+		},
 		"local header never filled in": {
 			rawArchive{entries: []rawEntry{{name: "a.txt", data: hello, localSize: new(uint32(0))}}}, "a.txt", hello,
 		},
@@ -139,6 +143,7 @@ func TestReaderRefuses(t *testing.T) {
 		"front cut off":      {whole[20:], archive.ErrTruncated, ""},
 		"parent folder":      {named("../a"), archive.ErrUnsafeName, "../a"},
 		"parent further in":  {named("a/../../b"), archive.ErrUnsafeName, "a/../../b"},
+		"folder itself":      {named("a/./b"), archive.ErrUnsafeName, "a/./b"},
 		"parent, Windows":    {named(`a\..\b`), archive.ErrUnsafeName, `a\..\b`},
 		"absolute":           {named("/etc/passwd"), archive.ErrUnsafeName, "/etc/passwd"},
 		"absolute, Windows":  {named(`C:\boot.ini`), archive.ErrUnsafeName, `C:\boot.ini`},
@@ -182,6 +187,10 @@ func TestReaderRefuses(t *testing.T) {
 		},
 		"ZIP64 directory beyond all files": {
 			rawArchive{entries: []rawEntry{{name: "a", data: hello}}, beforeEnd: zip64Record(83, 47, 1<<62), dirOffset: new(uint32(0xffffffff))}.bytes(),
+			archive.ErrTruncated, "",
+		},
+		"ZIP64 directory whose end overflows": {
+			rawArchive{entries: []rawEntry{{name: "a", data: hello}}, beforeEnd: zip64Record(83, 47, math.MaxInt64), dirOffset: new(uint32(0xffffffff))}.bytes(),
 			archive.ErrTruncated, "",
 		},
 		"more entries than listed": {rawArchive{entries: two.entries, count: new(uint16(3))}.bytes(), archive.ErrDamaged, ""},
@@ -234,12 +243,13 @@ func TestOpenRefuses(t *testing.T) {
 		"other name in its header": {rawEntry{data: hello, localName: "b"}, archive.ErrDamaged},
 		"other method":             {rawEntry{data: hello, localMethod: new(uint16(8))}, archive.ErrDamaged},
 		"other length":             {rawEntry{data: hello, localSize: new(uint32(4))}, archive.ErrDamaged},
+		"data moved into the next": {rawEntry{data: hello, localExtra: 10}, archive.ErrDamaged},
 		"encrypted in its header":  {rawEntry{data: hello, localFlags: new(uint16(1))}, archive.ErrEncrypted},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			tt.entry.name = "a"
-			a := mustOpen(t, rawArchive{entries: []rawEntry{tt.entry}}.bytes())
+			a := mustOpen(t, rawArchive{entries: []rawEntry{tt.entry, {name: "next", data: hello}}}.bytes())
 			_, err := a.ReadFile("a", 1<<20)
 			if ee, ok := errors.AsType[*archive.EntryError](err); !errors.Is(err, tt.want) || !ok || ee.Entry != "a" {
 				t.Errorf("ReadFile = %v, want %v of entry a", err, tt.want)

@@ -3,6 +3,7 @@ package epub_test
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"net/url"
 	"strings"
@@ -58,7 +59,7 @@ func decode(doc []byte) (encryptionXML, error) {
 		return e, err
 	}
 	for { // what follows the root
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			return e, nil
 		} else if err != nil {
 			return e, err
@@ -298,6 +299,29 @@ func TestInspect(t *testing.T) {
 				t.Errorf("after: Unprotect = %q, %v, want %q", got, err, source)
 			}
 		})
+	}
+}
+
+// A font can be obfuscated and then encrypted. LCP is the outer layer.
+func TestInspectOfWhatIsListedTwice(t *testing.T) {
+	t.Parallel()
+	font := file{"META-INF/encryption.xml", obfuscated("http://www.idpf.org/2008/embedding", "OPS/my%20font.otf")}
+	doc, err := planOf(t, anOPF, aPage, aFont, font).Declare([]publication.Encrypted{{Name: "OPS/my font.otf", Algorithm: publication.Algorithm}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const start, end = "\t<c:EncryptedData", "</c:EncryptedData>"
+	from, to := bytes.Index(doc, []byte(start)), bytes.Index(doc, []byte(end))+len(end)
+	last := bytes.LastIndex(doc, []byte("\n</odc"))
+	swapped := string(doc[:from]) + string(doc[to:last]) + string(doc[from:to]) + string(doc[last:])
+	for _, source := range []string{string(doc), swapped} {
+		c, err := epub.Inspect(book(t, anOPF, aPage, aFont, file{"META-INF/encryption.xml", source}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Encrypted["OPS/my font.otf"]; got.Scheme != publication.Scheme {
+			t.Errorf("Inspect gives %+v of\n%s", got, source)
+		}
 	}
 }
 

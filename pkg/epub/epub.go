@@ -146,7 +146,7 @@ func readBook(a *archive.Reader, enc *encryptionDocument) (*book, error) {
 		}
 	}
 	for _, e := range a.Entries {
-		if e.IsDir() || strings.HasPrefix(e.Name, metaInf) {
+		if strings.HasPrefix(e.Name, metaInf) {
 			b.clear[e.Name] = true
 		}
 	}

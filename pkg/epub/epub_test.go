@@ -123,6 +123,14 @@ func TestPlanKeepsClear(t *testing.T) {
 			},
 			[]string{"OPS/p.xhtml", "alt/p.xhtml", "nav.xhtml"},
 		},
+		"package document of no type and extension": {
+			[]file{
+				{"META-INF/container.xml", "<container><rootfiles><rootfile full-path='OPS/package'/></rootfiles></container>"},
+				{"OPS/package", opf(item("p.xhtml"))},
+				page,
+			},
+			[]string{"OPS/p.xhtml"},
+		},
 		"folders and empty resources": {
 			[]file{{"OPS/", ""}, {"OPS/book.opf", opf(item("p.xhtml"))}, page},
 			[]string{"OPS/p.xhtml"},
@@ -174,6 +182,10 @@ func TestPlanResolvesHrefs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			decoy := "OPS/50%.xhtml" // what decoding twice would find
+			if name == "literal %25" {
+				decoy = "other.xhtml"
+			}
 			fullPath := tt.path
 			if name == "package path percent-coded" {
 				fullPath = "my%20book/b.opf"
@@ -181,11 +193,11 @@ func TestPlanResolvesHrefs(t *testing.T) {
 			container := strings.Replace(containerXML, "OPS/book.opf", fullPath, 1)
 			plan, err := epub.Plan(book(t, file{"META-INF/container.xml", container},
 				file{tt.path, opf(`<item href="` + tt.href + `" properties="nav" media-type="text/x-nav"/>`)},
-				file{tt.entry, chapter}, file{"other.xhtml", chapter}))
+				file{tt.entry, chapter}, file{decoy, chapter}))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, encrypted := partNames(plan); !cmp.Equal(encrypted, []string{"other.xhtml"}) {
+			if _, encrypted := partNames(plan); !cmp.Equal(encrypted, []string{decoy}) {
 				t.Errorf("encrypted parts are %q", encrypted)
 			}
 			for _, p := range plan.Parts {
@@ -204,23 +216,24 @@ func TestPlanReadsXMLOfAllSorts(t *testing.T) {
 	prefixed := strings.NewReplacer("<pa", "<o:pa", "</pa", "</o:pa", "<m", "<o:m", "</m", "</o:m", "<i", "<o:i",
 		"version", `xmlns:o="http://www.idpf.org/2007/opf" xmlns:d="http://purl.org/dc/elements/1.1/" version`, "dc:", "d:").Replace(body)
 	for name, doc := range map[string]string{
-		"UTF-8":                   body,
-		"byte order mark":         "\uFEFF<?xml version='1.0'?>" + body,
-		"UTF-16":                  utf16LE(`<?xml version="1.0" encoding="UTF-16"?>` + body),
-		"UTF-16 without a mark":   utf16LE(`<?xml version="1.0"?>` + body)[2:],
-		"UTF-16 by mistake":       `<?xml version="1.0" encoding="utf-16"?>` + body,
-		"Latin 1":                 strings.ReplaceAll(strings.ReplaceAll("<?xml version='1.0' encoding='ISO-8859-1'?>"+body, "É", "\xc9"), "é", "\xe9"),
-		"Windows 1252":            strings.ReplaceAll(strings.ReplaceAll("<?xml version='1.0' encoding='windows-1252'?>"+body, "É", "\xc9"), "é", "\xe9"),
-		"XML 1.1":                 `<?xml version="1.1"?>` + body,
-		"white space in front":    "\n" + `<?xml version="1.0"?>` + body,
-		"other prefixes":          prefixed,
-		"HTML entities":           strings.Replace(body, "Été", "&Eacute;t&eacute;", 1),
-		"DOCTYPE":                 `<!DOCTYPE package PUBLIC "+//ISBN 0-9673008-1-9//DTD OEB 1.2 Package//EN" "http://openebook.org/dtds/oeb-1.2/oebpkg12.dtd">` + body,
-		"entity of the document":  `<!DOCTYPE package [<!ENTITY t "Ét">]>` + strings.Replace(body, "Été", "&t;é", 1),
-		"external entity":         `<!DOCTYPE package [<!ENTITY x SYSTEM "file:///etc/passwd">]>` + strings.Replace(body, "Été", "&x;Été", 1),
-		"entities of entities":    `<!DOCTYPE package [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY b "&b;&b;">]>` + strings.Replace(body, "Été", "Été&b;", 1),
-		"comment around":          "<!-- x -->" + body + "<!-- y -->",
-		"another element between": strings.Replace(body, "<manifest>", "<manifest><x><item href='gone.xhtml'/></x>", 1),
+		"UTF-8":                     body,
+		"byte order mark":           "\uFEFF<?xml version='1.0'?>" + body,
+		"UTF-16":                    utf16LE(`<?xml version="1.0" encoding="UTF-16"?>` + body),
+		"UTF-16 without a mark":     utf16LE(`<?xml version="1.0"?>` + body)[2:],
+		"UTF-16 by mistake":         `<?xml version="1.0" encoding="utf-16"?>` + body,
+		"Latin 1":                   strings.ReplaceAll(strings.ReplaceAll("<?xml version='1.0' encoding='ISO-8859-1'?>"+body, "É", "\xc9"), "é", "\xe9"),
+		"Windows 1252":              strings.ReplaceAll(strings.ReplaceAll("<?xml version='1.0' encoding='windows-1252'?>"+body, "É", "\xc9"), "é", "\xe9"),
+		"XML 1.1":                   `<?xml version="1.1"?>` + body,
+		"white space in front":      "\n" + `<?xml version="1.0"?>` + body,
+		"other prefixes":            prefixed,
+		"HTML entities":             strings.Replace(body, "Été", "&Eacute;t&eacute;", 1),
+		"DOCTYPE":                   `<!DOCTYPE package PUBLIC "+//ISBN 0-9673008-1-9//DTD OEB 1.2 Package//EN" "http://openebook.org/dtds/oeb-1.2/oebpkg12.dtd">` + body,
+		"entity of the document":    `<!DOCTYPE package [<!ENTITY t "Ét">]>` + strings.Replace(body, "Été", "&t;é", 1),
+		"entity of a huge document": `<!DOCTYPE package [<!ENTITY t "a bomb">]>` + strings.Replace(body, "Été", "&t;Été<!--"+strings.Repeat("x", 1<<20)+"-->", 1),
+		"external entity":           `<!DOCTYPE package [<!ENTITY x SYSTEM "file:///etc/passwd">]>` + strings.Replace(body, "Été", "&x;Été", 1),
+		"entities of entities":      `<!DOCTYPE package [<!ENTITY a "ha"><!ENTITY b "&a;&a;"><!ENTITY b "&b;&b;">]>` + strings.Replace(body, "Été", "Été&b;", 1),
+		"comment around":            "<!-- x -->" + body + "<!-- y -->",
+		"another element between":   strings.Replace(body, "<manifest>", "<manifest><x><item href='gone.xhtml'/></x>", 1),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -382,7 +395,7 @@ func TestPlanOrdersParts(t *testing.T) {
 func TestPlanWarns(t *testing.T) {
 	t.Parallel()
 	sound := []file{{"META-INF/container.xml", containerXML}, {"OPS/book.opf", opf(item("p.xhtml"))}, {"OPS/p.xhtml", chapter}}
-	pdf := strings.Replace(containerXML, "</rootfiles>", `<rootfile full-path="b.pdf" media-type="application/pdf"/></rootfiles>`, 1)
+	pdf := strings.Replace(containerXML, "</rootfiles>", strings.Repeat(`<rootfile full-path="b.pdf" media-type="application/pdf"/>`, 2)+"</rootfiles>", 1)
 	for name, tt := range map[string]struct {
 		files []file
 		want  []string
@@ -452,7 +465,7 @@ func TestPlanReadsMetadata(t *testing.T) {
 	}{
 		"EPUB 3": {
 			"3.0",
-			`<meta refines="#t2" property="title-type">main</meta><dc:title id="t1">Subtitle</dc:title><dc:title id="t2"> The
+			`<meta refines="#t2" property="title-type">main</meta><dc:title id="t1">Subtitle</dc:title><meta refines="#t1" property="title-type">subtitle</meta><dc:title id="t2"> The
 			  main   title </dc:title>
 			<dc:creator id="c1">An Author</dc:creator><meta refines="#c1" property="role" scheme="marc:relators">aut</meta>
 			<dc:creator id="c2">An Illustrator</dc:creator><meta refines="#c2" property="role">ill</meta>

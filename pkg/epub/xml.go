@@ -20,7 +20,8 @@ import (
 
 // Limits on documents beyond their size.
 const (
-	maxDepth    = 256 // nested elements; a package document needs 6
+	maxDepth    = 256      // nested elements; a package document needs 6
+	maxDoctype  = 64 << 10 // bytes of it in which entities are looked for
 	maxEntities = 256
 	maxExpanded = 1 << 20 // bytes of a document in which declared entities have a value
 )
@@ -108,6 +109,8 @@ type scanner struct {
 	size  int      // bytes of the document
 	ended bool     // the last token was an end tag, whose element is still in open
 	roots int
+
+	doctype bool // has been seen
 }
 
 // newScanner scans a document that is in UTF-8.
@@ -173,11 +176,12 @@ func (s *scanner) next() (xml.Token, error) {
 // those that hold markup or other entities stand for nothing, so that neither
 // files nor the memory of this machine can be had through them.
 func (s *scanner) declareEntities(directive xml.Directive) {
-	found := entityDecl.FindAllSubmatch([]byte("<!"+string(directive)), maxEntities)
-	if found == nil {
+	if s.doctype || !bytes.HasPrefix(directive, []byte("DOCTYPE")) {
 		return
 	}
+	s.doctype = true
 	entities := maps.Clone(xml.HTMLEntity)
+	found := entityDecl.FindAllSubmatch(directive[:min(len(directive), maxDoctype)], maxEntities)
 	for _, m := range found {
 		value := string(m[2]) + string(m[3])
 		if s.size > maxExpanded {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -15,7 +16,6 @@ import (
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/cobra"
-	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lcp-tools/lcp/pkg/license"
@@ -118,22 +118,15 @@ func (e environment) lookup(name string) (string, bool) {
 // loadConfig merges, weakest first: defaults, the file, LCPSERVER_* and LCP_*
 // variables. All faults are reported at once, each by its key.
 func loadConfig(file string, env environment) (Config, error) {
-	v := viper.New()
 	if file == "" {
 		file = findConfigFile(env)
 	}
 	var c Config
-	if file != "" {
-		v.SetConfigFile(file)
-		if strings.TrimPrefix(filepath.Ext(file), ".") == "" {
-			v.SetConfigType("yaml")
-		}
-		if err := v.ReadInConfig(); err != nil {
-			return c, fmt.Errorf("read configuration %s: %w", file, pathless(err))
-		}
+	values, err := readConfigFile(file)
+	if err != nil {
+		return c, fmt.Errorf("read configuration %s: %w", file, pathless(err))
 	}
-	faults := unknownKeys(v.AllKeys())
-	values := v.AllSettings()
+	faults := unknownKeys(values, "", configKeys())
 	for _, k := range configKeys() {
 		if value, ok := k.fromEnvironment(env); ok {
 			setPath(values, strings.Split(k.name, "."), value)
@@ -150,7 +143,7 @@ func loadConfig(file string, env environment) (Config, error) {
 	}
 	if len(faults) == 0 {
 		if err := d.Decode(values); err != nil {
-			faults = append(faults, err)
+			faults = append(faults, decodeFaults(err)...)
 		}
 	}
 	c.file = file
@@ -161,6 +154,70 @@ func loadConfig(file string, env environment) (Config, error) {
 		return c, &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(file, "from the environment"), err), "lcp config show prints the keys that there are"}
 	}
 	return c, nil
+}
+
+// readConfigFile reads a file of YAML, which JSON is too, or nothing where there
+// is no file. The names of keys stay as they are: some are names of people.
+func readConfigFile(file string) (map[string]any, error) {
+	values := map[string]any{}
+	if file == "" {
+		return values, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	err = yaml.Unmarshal(data, &values)
+	if values == nil { // the file says null
+		values = map[string]any{}
+	}
+	return values, err
+}
+
+// decodeFaults takes the faults of values apart, each by its key.
+func decodeFaults(err error) []error {
+	var fault *mapstructure.DecodeError
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var faults []error
+		for _, e := range joined.Unwrap() {
+			faults = append(faults, decodeFaults(e)...)
+		}
+		return faults
+	}
+	if !errors.As(err, &fault) {
+		return []error{err}
+	}
+	if inner := fault.Unwrap(); errors.As(inner, new(*mapstructure.DecodeError)) {
+		return decodeFaults(inner)
+	}
+	var parse *mapstructure.ParseError
+	var kind *mapstructure.UnconvertibleTypeError
+	switch {
+	case errors.As(err, &parse):
+		return []error{fmt.Errorf("%s: %q is not %s", fault.Name(), parse.Value, kindName(parse.Expected.Type()))}
+	case errors.As(err, &kind):
+		return []error{fmt.Errorf("%s: must be %s", fault.Name(), kindName(kind.Expected.Type()))}
+	default:
+		return []error{fmt.Errorf("%s: %w", fault.Name(), fault.Unwrap())}
+	}
+}
+
+// kindName names a type in the words of a configuration file.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int:
+		return "a whole number"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Int64:
+		return "a time as in 2s"
+	default:
+		return "a section"
+	}
 }
 
 // pathless takes the path off an error that will name it anyway.
@@ -268,19 +325,20 @@ func setPath(m map[string]any, path []string, value any) {
 	m[path[len(path)-1]] = value
 }
 
-// unknownKeys reports the keys of a file that no setting claims, with the one
-// that was probably meant.
-func unknownKeys(found []string) []error {
-	known := configKeys()
+// unknownKeys reports the keys of a file, below prefix, that no setting claims,
+// with the one that was probably meant.
+func unknownKeys(values map[string]any, prefix string, known []configKey) []error {
 	var faults []error
-	slices.Sort(found)
-	for _, key := range found {
-		if slices.ContainsFunc(known, func(k configKey) bool {
-			return k.name == key || k.value.Type.Kind() == reflect.Map && strings.HasPrefix(key, k.name+".")
-		}) {
-			continue
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		name := prefix + key
+		section := slices.ContainsFunc(known, func(k configKey) bool { return strings.HasPrefix(k.name, name+".") })
+		switch {
+		case section:
+			nested, _ := values[key].(map[string]any) // decoding refuses what is no section
+			faults = append(faults, unknownKeys(nested, name+".", known)...)
+		case !slices.ContainsFunc(known, func(k configKey) bool { return k.name == name }):
+			faults = append(faults, fmt.Errorf("%s: unknown key%s", name, nearest(name, known)))
 		}
-		faults = append(faults, fmt.Errorf("%s: unknown key%s", key, nearest(key, known)))
 	}
 	return faults
 }

@@ -84,7 +84,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 			return fmt.Errorf("%s: %w", sample.Name(), err)
 		}
 	}
-	fmt.Fprintf(a.out, `
+	_, err = fmt.Fprintf(a.out, `
 %d publications were encrypted, licensed, opened again and found the same.
 
   %s   the samples, clear
@@ -99,7 +99,7 @@ Reading apps in production refuse licenses of a test certificate. Thorium and th
 Readium test apps open files of the basic profile when they trust %s.
 `, len(samples), filepath.Join(dir, "samples"), filepath.Join(dir, "shelf"), filepath.Join(dir, "licenses"), filepath.Join(dir, "books"),
 		filepath.Join(dir, "data"), demoPassphrase, filepath.Join(c.DataDir, testCertDir, certificate.RootFile))
-	return nil
+	return err
 }
 
 // show takes one sample through its whole life.
@@ -135,8 +135,8 @@ func (d *demonstration) show(ctx context.Context, name string) error {
 	if err != nil {
 		return fmt.Errorf("open again: %w", err)
 	}
-	fmt.Fprintf(d.out, "%-17s  %-28s  %2d resources encrypted, %2d entries compared  -> %s\n", name, rec.Format, rec.Encrypted, compared, book)
-	return nil
+	_, err = fmt.Fprintf(d.out, "%-17s  %-28s  %2d resources encrypted, %2d entries compared  -> %s\n", name, rec.Format, rec.Encrypted, compared, book)
+	return err
 }
 
 func (d *demonstration) embed(ctx context.Context, doc *license.Document, file, book string) error {

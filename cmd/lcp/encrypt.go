@@ -238,29 +238,54 @@ func (o *encryptOptions) expand(input string) ([]string, error) {
 	case err == nil:
 		return []string{input}, nil
 	case strings.ContainsAny(input, "*?["):
-		found, gerr := filepath.Glob(input)
-		if gerr != nil {
-			return nil, usagef("pattern %q: %w", input, gerr)
-		}
-		if len(found) > 0 {
-			return found, nil
-		}
-		return nil, fmt.Errorf("no file matches %q", input)
+		return o.pattern(input)
 	default:
 		return []string{input}, nil // fails on its own, and the others go on
 	}
 }
 
-// folder lists the publications in a folder, by extension.
+// pattern lists what matches, as a shell does: what is hidden only where the
+// pattern says so.
+func (o *encryptOptions) pattern(pattern string) ([]string, error) {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, usagef("pattern %q: %w", pattern, err)
+	}
+	var found []string
+	for _, name := range matches {
+		if isHidden(filepath.Base(name)) && !isHidden(filepath.Base(pattern)) {
+			continue
+		}
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			files, err := o.folder(name)
+			if err != nil {
+				return nil, err
+			}
+			found = append(found, files...)
+			continue
+		}
+		found = append(found, name)
+	}
+	if len(found) == 0 {
+		return nil, fmt.Errorf("no file matches %q", pattern)
+	}
+	return found, nil
+}
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// folder lists the publications in a folder, by extension. It passes over what
+// is hidden and, below the folder, what an earlier run put out.
 func (o *encryptOptions) folder(dir string) ([]string, error) {
 	var found []string
+	dir += string(filepath.Separator) // a link to a folder is one, too
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != dir && (!o.recursive || strings.HasPrefix(d.Name(), ".")):
+		case d.IsDir() && path != dir && (!o.recursive || isHidden(d.Name()) || same(path, o.out)):
 			return fs.SkipDir
-		case !d.IsDir() && !strings.HasPrefix(d.Name(), ".") && publication.IsInputName(d.Name()):
+		case !d.IsDir() && !isHidden(d.Name()) && publication.IsInputName(d.Name()):
 			found = append(found, path)
 		}
 		return nil
@@ -333,7 +358,8 @@ func (a *app) bring(ctx context.Context, w *catalogue.Worker, item catalogue.Ite
 	return rec
 }
 
-// lineOf says of a record what people want to see.
+// lineOf says of a record what people want to see: with --quiet, only what is
+// wrong or odd.
 func (a *app) lineOf(rec catalogue.Record, err error) string {
 	var b strings.Builder
 	if err != nil {
@@ -344,6 +370,8 @@ func (a *app) lineOf(rec catalogue.Record, err error) string {
 		fmt.Fprintf(&b, "lcp: %s: warning: %s\n", rec.Source, w)
 	}
 	switch {
+	case a.quiet:
+		return strings.TrimSuffix(b.String(), "\n")
 	case rec.File == "":
 		fmt.Fprintf(&b, "lcp: %s: %s, %d resources would be encrypted", rec.Source, rec.Format, rec.Encrypted)
 	default:

@@ -27,6 +27,9 @@ const (
 )
 
 func main() {
+	// A reader of our output that goes away must not kill us with work in hand:
+	// writing fails instead.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
 	stop()
@@ -123,7 +126,6 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(std.in)
 	root.SetOut(std.out)
@@ -141,12 +143,17 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newManCommand(),
 		newVersionCommand(),
 	)
+	root.InitDefaultCompletionCmd()
 	markUsageErrors(root)
 	return root
 }
 
 // markUsageErrors makes wrong arguments and unknown commands usage errors.
 func markUsageErrors(cmd *cobra.Command) {
+	if !cmd.Runnable() {
+		// Otherwise cobra takes a word that is no subcommand for a cry for help.
+		cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {

@@ -64,17 +64,19 @@ func (p *progress) start(job int, name string, size int64) func(int64) {
 	}
 }
 
-// done takes the item off its bar and prints a line about it.
+// done takes the item off its bar and prints what there is to say about it.
 func (p *progress) done(job int, line string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.finished++
 	p.jobs[job] = nil
-	if p.bars {
+	switch {
+	case line == "":
+	case p.bars:
 		p.pending = append(p.pending, line)
-		return
+	default:
+		fmt.Fprintln(p.out, line)
 	}
-	fmt.Fprintln(p.out, line)
 }
 
 // close ends the show.

@@ -88,8 +88,7 @@ func (l *lane) run(ctx context.Context, part *publication.Part, key lcpcrypto.Co
 
 // partError names the part, unless the error names an entry already.
 func partError(part *publication.Part, err error) error {
-	var named *archive.EntryError
-	if errors.As(err, &named) {
+	if _, named := errors.AsType[*archive.EntryError](err); named {
 		return err
 	}
 	return &archive.EntryError{Entry: part.Name, Err: err}
@@ -350,7 +349,7 @@ func (e *emitter) readFrom(r io.Reader, check *archive.Check) error {
 			return err
 		}
 		switch {
-		case err == io.EOF: //nolint:errorlint // readers return it bare, and a wrapped one is a failure
+		case err == io.EOF: // bare: a wrapped one is a failure
 			return nil
 		case err != nil:
 			return err

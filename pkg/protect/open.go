@@ -107,8 +107,7 @@ func openRegular(name string) (*os.File, os.FileInfo, error) {
 
 // pathless takes the path off an error: callers name the file themselves.
 func pathless(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Errorf("%s: %w", pe.Op, pe.Err)
 	}
 	return err

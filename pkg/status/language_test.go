@@ -33,6 +33,7 @@ func TestMatch(t *testing.T) {
 		"de;q=x, fr;q=0.2":                    "fr",
 		"de;q=0.1234, fr;q=0.1":               "fr",
 		"de;q=7, fr;q=0.1":                    "fr",
+		"de, fr;q=1.5":                        "de",
 		"de;level=1, fr;q=0.1":                "fr",
 		",,;;=,-,fr-":                         "fr",
 		"deutsch":                             "en",

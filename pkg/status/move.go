@@ -190,7 +190,7 @@ func (r Record) ended(now time.Time) Record {
 
 // touched returns r, which was before, with license and status document updated.
 func (r Record) touched(before Record, now time.Time) Record {
-	r.StatusUpdated = after(now, later(before.LastUpdated(now), before.LicenseUpdated()))
+	r.StatusUpdated = after(now, before.LastUpdated(now))
 	r.Updated = r.StatusUpdated
 	return r
 }

@@ -444,6 +444,17 @@ func TestRevokeEnd(t *testing.T) {
 	}
 }
 
+// A license whose publication was replaced has an update that no move made.
+func TestUpdatedMovesBeyondTheLicense(t *testing.T) {
+	t.Parallel()
+	r := loan(status.Active)
+	r.Updated = noon
+	got, _ := status.Revoke(r, noon)
+	if want := noon.Add(time.Millisecond); !got.Updated.Equal(want) || !got.StatusUpdated.Equal(want) {
+		t.Errorf("updated %s and %s, want %s", got.Updated, got.StatusUpdated, want)
+	}
+}
+
 // Apps compare dates: each change must show a later one, whatever the clock does.
 func TestUpdatedMovesForward(t *testing.T) {
 	t.Parallel()
@@ -482,12 +493,15 @@ func TestLastUpdated(t *testing.T) {
 	touched := loan(status.Active)
 	touched.StatusUpdated = time.Time{}
 	touched.Updated = noon.Add(-time.Hour)
+	replaced := loan(status.Active)
+	replaced.Updated = noon.Add(-time.Hour)
 	tests := map[string]struct {
 		record status.Record
 		want   time.Time
 	}{
 		"of the status":           {loan(status.Active), noon.Add(-7 * day)},
 		"of the license":          {touched, noon.Add(-time.Hour)},
+		"of a license replaced":   {replaced, noon.Add(-time.Hour)},
 		"of the issue":            {status.Record{State: status.Ready, Issued: noon}, noon},
 		"when it expired":         {overdue(status.Active), noon.Add(-day)},
 		"expired and noted":       {loan(status.Expired), noon.Add(-7 * day)},

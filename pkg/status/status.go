@@ -78,14 +78,12 @@ func (r Record) LicenseUpdated() time.Time {
 }
 
 // LastUpdated returns when the status document last changed, as seen at a time
-// (LSD §2.4): a license that expires changes it without a request.
+// (LSD §2.4). Two things change it without a move: the license document being
+// updated, which it tells, and the license expiring.
 func (r Record) LastUpdated(now time.Time) time.Time {
-	last := r.StatusUpdated
-	if last.IsZero() {
-		last = r.LicenseUpdated()
-	}
-	if r.State != Expired && r.Seen(now) == Expired && r.End.After(last) {
-		last = r.End
+	last := later(r.StatusUpdated, r.LicenseUpdated())
+	if r.State != Expired && r.Seen(now) == Expired {
+		last = later(last, r.End)
 	}
 	return last
 }

@@ -38,7 +38,7 @@ func run(args []string, out io.Writer) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	r := &report{out: out, output: make(map[string]*strings.Builder), skips: make(map[string][]string)}
+	r := newReport(out)
 	readErr := r.read(stdout)
 	waitErr := cmd.Wait()
 	r.summarize()
@@ -71,6 +71,10 @@ type report struct {
 
 	passed, failed, skipped int // tests
 	ok, notOK               int // packages
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: make(map[string]*strings.Builder), skips: make(map[string][]string)}
 }
 
 func (r *report) read(events io.Reader) error {

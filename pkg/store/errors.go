@@ -17,6 +17,9 @@ var (
 	// ErrKeyChanged says that a publication is already known with another
 	// content key than the one given.
 	ErrKeyChanged = errors.New("publication is known with another content key")
+	// ErrUnavailable says that the database does not answer, or is too busy.
+	// The same call may succeed later.
+	ErrUnavailable = errors.New("database is not available")
 	// ErrInvalid says that a field has a value that cannot be stored.
 	ErrInvalid = errors.New("invalid value")
 )

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -36,39 +37,40 @@ const (
 	selectDevices = `SELECT device_id, device_name, registered FROM devices WHERE license_uuid = ?
 	ORDER BY registered DESC, device_id DESC LIMIT ?`
 	insertDevice = "INSERT INTO devices (license_uuid, device_id, device_name, registered) VALUES (?, ?, ?, ?)"
-	selectEvents = "SELECT type, device_id, device_name, at FROM events WHERE license_uuid = ? ORDER BY seq DESC LIMIT ?"
+	selectEvents = "SELECT type, device_id, device_name, at FROM events WHERE license_uuid = ? ORDER BY seq LIMIT ? OFFSET ?"
 	insertEvent  = "INSERT INTO events (license_uuid, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?)"
 )
 
 // isRegistered reports whether a device is registered with a license that the
 // transaction has locked.
-func isRegistered(ctx context.Context, t tx, license, device string) (bool, error) {
-	if device == "" {
+func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool, error) {
+	if device == "" || l.DeviceCount == 0 {
 		return false, nil
 	}
-	n, err := selectOne(ctx, t, scanCount, selectDevice, license, device)
+	n, err := selectOne(ctx, t, scanCount, selectDevice, l.UUID, device)
 	return n > 0, err
 }
 
 // writeEvent adds an event to a license that the transaction has locked, and
-// registers its device if that is what it tells. added says that the device was
-// not registered before.
-func writeEvent(ctx context.Context, t tx, license string, e Event) (added bool, err error) {
+// registers its device if that is what it tells. The counts of l follow.
+func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 	if err := e.check(); err != nil {
-		return false, err
+		return err
 	}
 	at := e.At.UnixMilli()
-	if err := t.exec(ctx, insertEvent, license, e.Type, e.DeviceID, e.DeviceName, at); err != nil {
-		return false, err
+	l.events++
+	if err := t.exec(ctx, insertEvent, l.UUID, e.Type, e.DeviceID, e.DeviceName, at); err != nil {
+		return err
 	}
 	if e.Type != EventRegister {
-		return false, nil
+		return nil
 	}
-	known, err := isRegistered(ctx, t, license, e.DeviceID)
+	known, err := isRegistered(ctx, t, l, e.DeviceID)
 	if err != nil || known {
-		return false, err
+		return err
 	}
-	return true, t.exec(ctx, insertDevice, license, e.DeviceID, e.DeviceName, at)
+	l.DeviceCount++
+	return t.exec(ctx, insertDevice, l.UUID, e.DeviceID, e.DeviceName, at)
 }
 
 // check refuses an event that cannot be stored, with ErrInvalid.
@@ -89,18 +91,29 @@ func (e *Event) check() error {
 // Events lists what happened to a license, oldest first: the last thousand
 // events if there are more. A license that does not exist has none.
 func (s *Store) Events(ctx context.Context, license string) ([]Event, error) {
-	events, err := selectAll(ctx, s, func(r row) (Event, error) {
+	_, events, err := s.LicenseHistory(ctx, license)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return nil, fmt.Errorf("events of %w", err)
+	}
+	return events, nil
+}
+
+// history returns the first count events of a license, or the last thousand of
+// those. Events are never changed, and one is added only together with the
+// count of the license; so those of a license read before are found without a
+// transaction around the two.
+func history(ctx context.Context, q querier, license string, count int64) ([]Event, error) {
+	if count == 0 {
+		return nil, nil
+	}
+	skip := max(0, count-maxEvents)
+	return selectAll(ctx, q, func(r row) (Event, error) {
 		var e Event
 		var at int64
 		err := r.Scan(&e.Type, &e.DeviceID, &e.DeviceName, &at)
 		e.At = time.UnixMilli(at).UTC()
 		return e, err
-	}, selectEvents, license, maxEvents)
-	if err != nil {
-		return nil, fmt.Errorf("events of license %q: %w", license, err)
-	}
-	slices.Reverse(events)
-	return events, nil
+	}, selectEvents, license, count-skip, skip)
 }
 
 // Devices lists the devices registered with a license, in the order of their

@@ -3,9 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lcp-tools/lcp/pkg/status"
 )
 
 // A License is the record that license documents and status documents are made
@@ -25,12 +26,20 @@ type License struct {
 	Status          string    // state of the license (LSD §2.3) as last stored: that it expired may not be
 	StatusUpdated   time.Time
 	Issued          time.Time
-	Updated         time.Time // when something in the license document last changed
-	DeviceCount     int       // how many devices are registered; kept by the store
+	// Updated is when something in the license document last changed. While
+	// a license is ready or active that may be the file of its publication,
+	// without a change of the license itself; StatusUpdated follows then.
+	Updated     time.Time
+	DeviceCount int // how many devices are registered; kept by the store
+
+	// Of the publication. License, Licenses and EachLicense set them, nothing
+	// stores them.
+	PublicationTitle string
+	PublicationAltID string
 }
 
 // check refuses a license that cannot be stored, with ErrInvalid, and reduces
-// its times to what can be.
+// it to what can be.
 func (l *License) check() error {
 	if l.UUID == "" {
 		return fmt.Errorf("%w: uuid is empty", ErrInvalid)
@@ -38,6 +47,7 @@ func (l *License) check() error {
 	for _, t := range []*time.Time{&l.Start, &l.End, &l.MaxEnd, &l.StatusUpdated, &l.Issued, &l.Updated} {
 		*t = t.UTC().Truncate(time.Millisecond)
 	}
+	l.PublicationTitle, l.PublicationAltID = "", ""
 	return checkFields(
 		field{"uuid", l.UUID, maxName},
 		field{"publication_id", l.PublicationUUID, maxName},
@@ -48,38 +58,101 @@ func (l *License) check() error {
 	)
 }
 
-const (
-	selectLicenses = `SELECT seq, uuid, publication_uuid, user_id, provider, profile, rights_start, rights_end,
-	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count FROM licenses`
-	selectLicense = selectLicenses + " WHERE uuid = ?"
-	insertLicense = `INSERT INTO licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
-	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, uuid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
-	updateLicense = `UPDATE licenses SET publication_uuid = ?, user_id = ?, provider = ?, profile = ?, rights_start = ?,
-	rights_end = ?, rights_max_end = ?, rights_copy = ?, rights_print = ?, status = ?, status_updated = ?, issued = ?,
-	updated = ?, device_count = ? WHERE uuid = ?`
-)
+// live reports whether nothing but the clock has ended the license.
+func (l *License) live() bool {
+	return l.Status == string(status.Ready) || l.Status == string(status.Active)
+}
 
-// licenseArgs returns the values of insertLicense and of updateLicense, which
-// have them in the same order.
-func licenseArgs(l *License) []any {
-	return []any{
-		l.PublicationUUID, l.UserID, l.Provider, l.Profile, millis(l.Start), millis(l.End),
-		millis(l.MaxEnd), l.Copy, l.Print, l.Status, millis(l.StatusUpdated), millis(l.Issued), millis(l.Updated),
-		l.DeviceCount, l.UUID,
+// replaced moves the times of a live license on to when the file of its
+// publication was replaced.
+func (l *License) replaced(at time.Time) {
+	if !l.live() || !at.After(l.Issued) {
+		return
+	}
+	if at.After(l.Updated) {
+		l.Updated = at
+	}
+	if at.After(l.StatusUpdated) {
+		l.StatusUpdated = at
 	}
 }
 
-// scanLicense reads a row of selectLicenses.
-func scanLicense(r row) (numbered[License], error) {
-	var n numbered[License]
-	var start, end, maxEnd, statusUpdated, issued, updated sql.NullInt64
+// equal reports whether l and other are stored the same way.
+func (l License) equal(other License) bool {
+	same := equalLimit(l.Copy, other.Copy) && equalLimit(l.Print, other.Print)
+	l.Copy, l.Print, other.Copy, other.Print = nil, nil, nil, nil
+	return same && l == other
+}
+
+func equalLimit(a, b *int64) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+// A licenseRow is a license as it lies in its table.
+type licenseRow struct {
+	License
+	events int64 // how many happened to it
+}
+
+const (
+	licenseColumns = `l.seq, l.uuid, l.publication_uuid, l.user_id, l.provider, l.profile, l.rights_start, l.rights_end,
+	l.rights_max_end, l.rights_copy, l.rights_print, l.status, l.status_updated, l.issued, l.updated, l.device_count,
+	l.event_count, (SELECT r.replaced_at FROM replacements r WHERE r.publication_uuid = l.publication_uuid)`
+	selectLicense      = "SELECT " + licenseColumns + " FROM licenses l WHERE l.uuid = ?"
+	selectTitled       = "SELECT " + licenseColumns + ", p.title, p.alt_id FROM "
+	joinPublication    = " JOIN publications p ON p.uuid = l.publication_uuid"
+	selectTitledByUUID = selectTitled + "licenses l" + joinPublication + " WHERE l.uuid = ?"
+	insertLicense      = `INSERT INTO licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
+	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count, uuid)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	updateLicense = `UPDATE licenses SET publication_uuid = ?, user_id = ?, provider = ?, profile = ?, rights_start = ?,
+	rights_end = ?, rights_max_end = ?, rights_copy = ?, rights_print = ?, status = ?, status_updated = ?, issued = ?,
+	updated = ?, device_count = ?, event_count = ? WHERE uuid = ?`
+	retireLicense = `INSERT INTO deleted_licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
+	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count, uuid,
+	deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	deleteLicense = "DELETE FROM licenses WHERE uuid = ?"
+	takenLicenses = `SELECT (SELECT COUNT(*) FROM licenses WHERE uuid = ?)
+	+ (SELECT COUNT(*) FROM deleted_licenses WHERE uuid = ?)`
+)
+
+// args returns the values of insertLicense and of updateLicense, which have
+// them in the same order.
+func (l *licenseRow) args() []any {
+	return []any{
+		l.PublicationUUID, l.UserID, l.Provider, l.Profile, millis(l.Start), millis(l.End),
+		millis(l.MaxEnd), l.Copy, l.Print, l.Status, millis(l.StatusUpdated), millis(l.Issued), millis(l.Updated),
+		l.DeviceCount, l.events, l.UUID,
+	}
+}
+
+// scanLicense reads a row of licenseColumns, and more columns into more.
+func scanLicense(r row, more ...any) (numbered[licenseRow], error) {
+	var n numbered[licenseRow]
+	var start, end, maxEnd, statusUpdated, issued, updated, replaced sql.NullInt64
 	l := &n.record
-	err := r.Scan(&n.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
-		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount)
+	err := r.Scan(append([]any{
+		&n.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
+		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount, &l.events, &replaced,
+	}, more...)...)
 	l.Start, l.End, l.MaxEnd = fromMillis(start), fromMillis(end), fromMillis(maxEnd)
 	l.StatusUpdated, l.Issued, l.Updated = fromMillis(statusUpdated), fromMillis(issued), fromMillis(updated)
+	l.replaced(fromMillis(replaced))
 	return n, err
+}
+
+func scanLicenseRow(r row) (licenseRow, error) {
+	n, err := scanLicense(r)
+	return n.record, err
+}
+
+// scanTitled reads a row of selectTitled.
+func scanTitled(r row) (numbered[License], error) {
+	var title, altID string
+	n, err := scanLicense(r, &title, &altID)
+	l := n.record.License
+	l.PublicationTitle, l.PublicationAltID = title, altID
+	return numbered[License]{n.seq, l}, err
 }
 
 // CreateLicense adds l, which no device is registered with, and returns it as
@@ -89,7 +162,7 @@ func (s *Store) CreateLicense(ctx context.Context, l License) (License, error) {
 	l.DeviceCount = 0
 	err := l.check()
 	if err == nil {
-		err = s.write(ctx, func(t tx) error { return createLicense(ctx, t, &l) })
+		err = s.write(ctx, func(t tx) error { return createLicense(ctx, t, l) })
 	}
 	if err != nil {
 		return License{}, fmt.Errorf("create license %q: %w", l.UUID, err)
@@ -97,142 +170,156 @@ func (s *Store) CreateLicense(ctx context.Context, l License) (License, error) {
 	return l, nil
 }
 
-func createLicense(ctx context.Context, t tx, l *License) error {
-	live, err := selectOne(ctx, t, scanCount, isLivePublication, l.PublicationUUID)
+func createLicense(ctx context.Context, t tx, l License) error {
+	if err := checkPublication(ctx, t, l.PublicationUUID); err != nil {
+		return err
+	}
+	taken, err := selectOne(ctx, t, scanCount, takenLicenses, l.UUID, l.UUID)
+	if err != nil {
+		return err
+	}
+	if taken > 0 {
+		return &ExistsError{Field: "uuid", Value: l.UUID, UUID: l.UUID}
+	}
+	return t.exec(ctx, insertLicense, (&licenseRow{License: l}).args()...)
+}
+
+// checkPublication fails unless there is a live publication with that UUID.
+func checkPublication(ctx context.Context, t tx, uuid string) error {
+	live, err := selectOne(ctx, t, scanCount, isLivePublication, uuid)
 	if err == nil && live == 0 {
 		err = ErrDeleted
 	}
 	if err != nil {
-		return fmt.Errorf("publication %q: %w", l.PublicationUUID, err)
+		return fmt.Errorf("publication %q: %w", uuid, err)
 	}
-	_, err = selectOne(ctx, t, scanLicense, selectLicense+t.s.dialect.forUpdate, l.UUID)
-	if err == nil {
-		return &ExistsError{Field: "uuid", Value: l.UUID, UUID: l.UUID}
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return err
-	}
-	return t.exec(ctx, insertLicense, licenseArgs(l)...)
+	return nil
 }
 
 // License returns a license. It fails with ErrNotFound.
 func (s *Store) License(ctx context.Context, uuid string) (License, error) {
-	n, err := selectOne(ctx, s, scanLicense, selectLicense, uuid)
+	n, err := selectOne(ctx, s, scanTitled, selectTitledByUUID, uuid)
 	if err != nil {
 		return License{}, fmt.Errorf("license %q: %w", uuid, err)
 	}
 	return n.record, nil
 }
 
-// UpdateLicense reads a license, lets change decide what becomes of it, and
+// LicenseHistory returns a license and what happened to it, oldest first: the
+// last thousand events if there are more. The two belong together, whoever
+// writes meanwhile. It fails with ErrNotFound.
+func (s *Store) LicenseHistory(ctx context.Context, uuid string) (License, []Event, error) {
+	l, err := selectOne(ctx, s, scanLicenseRow, selectLicense, uuid)
+	var events []Event
+	if err == nil {
+		events, err = history(ctx, s, uuid, l.events)
+	}
+	if err != nil {
+		return License{}, nil, fmt.Errorf("license %q: %w", uuid, err)
+	}
+	return l.License, events, nil
+}
+
+// UpdateLicense is ChangeLicense for callers who need no history.
+func (s *Store) UpdateLicense(ctx context.Context, uuid, deviceID string,
+	change func(l License, registered bool) (License, []Event, error),
+) (License, error) {
+	l, _, err := s.changeLicense(ctx, uuid, deviceID, change, false)
+	return l, err
+}
+
+// ChangeLicense reads a license, lets change decide what becomes of it, and
 // writes the outcome with its events, in one transaction during which nobody
-// else changes the license. When change refuses, nothing is written and its
-// error comes back in the chain.
+// else changes the license. It returns what the license is then, and all that
+// ever happened to it, as LicenseHistory does. When change refuses, nothing is
+// written and its error comes back in the chain; if it changes nothing and
+// tells of no event, nothing is written either.
 //
 // If deviceID is not empty, registered says whether that device is already
 // registered with the license. An event of the type EventRegister registers the
 // device it names, unless it is; DeviceCount follows. What change does to UUID
-// and DeviceCount is of no effect. It may run more than once and must not call
-// the store. UpdateLicense fails with ErrNotFound.
-func (s *Store) UpdateLicense(ctx context.Context, uuid, deviceID string,
+// and DeviceCount is of no effect. It may run more than once, on any goroutine,
+// and must not call the store. ChangeLicense fails with ErrNotFound, also if
+// change names a publication that there is not.
+func (s *Store) ChangeLicense(ctx context.Context, uuid, deviceID string,
 	change func(l License, registered bool) (License, []Event, error),
-) (License, error) {
+) (l License, history []Event, err error) {
+	return s.changeLicense(ctx, uuid, deviceID, change, true)
+}
+
+func (s *Store) changeLicense(ctx context.Context, uuid, deviceID string,
+	change func(l License, registered bool) (License, []Event, error), withHistory bool,
+) (License, []Event, error) {
 	var l License
+	var all []Event
 	err := s.write(ctx, func(t tx) error {
-		old, err := selectOne(ctx, t, scanLicense, selectLicense+s.dialect.forUpdate, uuid)
+		old, err := selectOne(ctx, t, scanLicenseRow, selectLicense+s.dialect.forUpdate, uuid)
 		if err != nil {
 			return err
 		}
-		registered, err := isRegistered(ctx, t, uuid, deviceID)
+		registered, err := isRegistered(ctx, t, &old, deviceID)
 		if err != nil {
 			return err
 		}
-		var events []Event
-		if l, events, err = change(old.record, registered); err != nil {
+		next, events, err := change(old.License, registered)
+		if err != nil {
 			return err
 		}
-		l.UUID, l.DeviceCount = uuid, old.record.DeviceCount
-		return writeLicense(ctx, t, &l, events)
+		if withHistory {
+			if all, err = history(ctx, t, uuid, old.events); err != nil {
+				return err
+			}
+			all = append(all, events...)
+		}
+		l, err = writeLicense(ctx, t, &old, next, events)
+		return err
 	})
 	if err != nil {
-		return License{}, fmt.Errorf("update license %q: %w", uuid, err)
+		return License{}, nil, fmt.Errorf("update license %q: %w", uuid, err)
 	}
-	return l, nil
+	return l, all[max(0, len(all)-maxEvents):], nil
 }
 
-// writeLicense writes l and what happened to it.
-func writeLicense(ctx context.Context, t tx, l *License, events []Event) error {
+// writeLicense writes what became of a license, and what happened to it.
+func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events []Event) (License, error) {
+	l.UUID, l.DeviceCount = old.UUID, old.DeviceCount
 	if err := l.check(); err != nil {
-		return err
+		return l, err
 	}
+	if len(events) == 0 && l.equal(old.License) {
+		return l, nil
+	}
+	if l.PublicationUUID != old.PublicationUUID {
+		if err := checkPublication(ctx, t, l.PublicationUUID); err != nil {
+			return l, err
+		}
+	}
+	next := licenseRow{l, old.events}
 	for _, e := range events {
-		added, err := writeEvent(ctx, t, l.UUID, e)
+		if err := writeEvent(ctx, t, &next, e); err != nil {
+			return l, err
+		}
+	}
+	return next.License, t.exec(ctx, updateLicense, next.args()...)
+}
+
+// DeleteLicense removes a license, and returns what it was. Its UUID stays taken
+// and its record is kept, out of reach. It fails with ErrNotFound.
+func (s *Store) DeleteLicense(ctx context.Context, uuid string) (License, error) {
+	var l License
+	err := s.write(ctx, func(t tx) error {
+		old, err := selectOne(ctx, t, scanLicenseRow, selectLicense+s.dialect.forUpdate, uuid)
 		if err != nil {
 			return err
 		}
-		if added {
-			l.DeviceCount++
+		l = old.License
+		if err := t.exec(ctx, retireLicense, append(old.args(), s.time().UnixMilli())...); err != nil {
+			return err
 		}
-	}
-	return t.exec(ctx, updateLicense, licenseArgs(l)...)
-}
-
-// A LicenseFilter says which licenses to list: those that match all that is
-// set. The zero value means all.
-type LicenseFilter struct {
-	UserID          string
-	PublicationUUID string
-	Status          string // as stored
-	DeviceID        string // of a device that is registered
-	MinDevices      int
-	MaxDevices      int // 0: no limit
-}
-
-func (f LicenseFilter) conditions() *conditions {
-	c := &conditions{}
-	if f.UserID != "" {
-		c.add("user_id = ?", f.UserID)
-	}
-	if f.PublicationUUID != "" {
-		c.add("publication_uuid = ?", f.PublicationUUID)
-	}
-	if f.Status != "" {
-		c.add("status = ?", f.Status)
-	}
-	if f.DeviceID != "" {
-		c.add("uuid IN (SELECT license_uuid FROM devices WHERE device_id = ?)", f.DeviceID)
-	}
-	if f.MinDevices > 0 {
-		c.add("device_count >= ?", f.MinDevices)
-	}
-	if f.MaxDevices > 0 {
-		c.add("device_count <= ?", f.MaxDevices)
-	}
-	return c
-}
-
-// Licenses lists licenses, newest first. next is where the next page begins,
-// or 0 at the end of the list. The error is ErrInvalid for an impossible page.
-func (s *Store) Licenses(ctx context.Context, f LicenseFilter, p Page) (list []License, next Cursor, err error) {
-	if err := p.check(); err != nil {
-		return nil, 0, fmt.Errorf("list licenses: %w", err)
-	}
-	c := f.conditions()
-	clause := c.page(p)
-	rows, err := selectAll(ctx, s, scanLicense, selectLicenses+clause, c.args...)
+		return t.exec(ctx, deleteLicense, uuid)
+	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("list licenses: %w", err)
+		return License{}, fmt.Errorf("delete license %q: %w", uuid, err)
 	}
-	list, next = cut(rows, p.Limit)
-	return list, next, nil
-}
-
-// CountLicenses returns how many licenses Licenses lists on all pages.
-func (s *Store) CountLicenses(ctx context.Context, f LicenseFilter) (int64, error) {
-	c := f.conditions()
-	n, err := selectOne(ctx, s, scanCount, "SELECT COUNT(*) FROM licenses"+c.where(), c.args...)
-	if err != nil {
-		return 0, fmt.Errorf("count licenses: %w", err)
-	}
-	return n, nil
+	return l, nil
 }

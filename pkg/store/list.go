@@ -52,11 +52,11 @@ func (c *conditions) where() string {
 // page narrows the conditions to a page and returns the whole clause. Newest
 // first is the order in which records came. One row more than the page tells
 // whether another page follows.
-func (c *conditions) page(p Page) string {
+func (c *conditions) page(p Page, seq string) string {
 	if p.After > 0 {
-		c.add("seq < ?", int64(p.After))
+		c.add(seq+" < ?", int64(p.After))
 	}
-	clause := c.where() + " ORDER BY seq DESC LIMIT ? OFFSET ?"
+	clause := c.where() + " ORDER BY " + seq + " DESC LIMIT ? OFFSET ?"
 	c.args = append(c.args, p.Limit+1, p.Offset)
 	return clause
 }

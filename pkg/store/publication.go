@@ -340,7 +340,7 @@ func (s *Store) Publications(ctx context.Context, f PublicationFilter, p Page) (
 		return nil, 0, fmt.Errorf("list publications: %w", err)
 	}
 	c := f.conditions()
-	clause := c.page(p)
+	clause := c.page(p, "seq")
 	rows, err := selectAll(ctx, s, s.scanPublication, selectPublication+clause, c.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list publications: %w", err)

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +55,8 @@ type Store struct {
 	dialect *dialect
 	writer  *sql.DB
 	reader  *sql.DB // may be the writer
+
+	swept atomic.Int64 // when old claims were last removed, in milliseconds
 
 	mu     sync.RWMutex
 	writes map[string]*sql.Stmt // by query; nil before the first transaction

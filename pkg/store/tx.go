@@ -61,8 +61,8 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	}
 	writes := make(map[string]*sql.Stmt)
 	for _, query := range []string{
-		isLivePublication, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
-		selectDevice, insertDevice, insertEvent,
+		isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
+		selectDevice, insertDevice, insertEvent, selectEvents,
 	} {
 		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
 		if err != nil {

@@ -1,0 +1,85 @@
+-- What a license server keeps beside the records: who may call it, what was
+-- done, and figures that it need not count for.
+
+-- +goose Up
+ALTER TABLE licenses ADD COLUMN event_count INTEGER NOT NULL DEFAULT 0;
+UPDATE licenses SET event_count = (SELECT COUNT(*) FROM events WHERE events.license_uuid = licenses.uuid)
+WHERE uuid IN (SELECT license_uuid FROM events);
+
+-- Records of licenses that were deleted. Their devices and events stay where
+-- they are.
+CREATE TABLE deleted_licenses (
+    uuid             TEXT    NOT NULL PRIMARY KEY,
+    publication_uuid TEXT    NOT NULL,
+    user_id          TEXT    NOT NULL,
+    provider         TEXT    NOT NULL,
+    profile          TEXT    NOT NULL,
+    rights_start     INTEGER,
+    rights_end       INTEGER,
+    rights_max_end   INTEGER,
+    rights_copy      INTEGER,
+    rights_print     INTEGER,
+    status           TEXT    NOT NULL,
+    status_updated   INTEGER,
+    issued           INTEGER,
+    updated          INTEGER,
+    device_count     INTEGER NOT NULL,
+    event_count      INTEGER NOT NULL,
+    deleted_at       INTEGER NOT NULL
+);
+
+-- When the file of a publication was last replaced. Most never are, so that
+-- looking for one costs next to nothing.
+CREATE TABLE replacements (
+    publication_uuid TEXT    NOT NULL PRIMARY KEY,
+    replaced_at      INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE users (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    role       TEXT    NOT NULL,
+    hash       TEXT    NOT NULL, -- of the password
+    created_at INTEGER NOT NULL
+);
+
+CREATE TABLE api_keys (
+    name       TEXT    NOT NULL PRIMARY KEY,
+    role       TEXT    NOT NULL,
+    hash       TEXT    NOT NULL UNIQUE, -- SHA-256 of the key, hexadecimal
+    created_at INTEGER NOT NULL
+);
+
+-- Rows to lock, for what concerns no row of another table.
+CREATE TABLE locks (name TEXT NOT NULL PRIMARY KEY);
+INSERT INTO locks (name) VALUES ('first user');
+
+CREATE TABLE audit (
+    seq    INTEGER PRIMARY KEY,
+    at     INTEGER NOT NULL,
+    actor  TEXT    NOT NULL,
+    action TEXT    NOT NULL,
+    target TEXT    NOT NULL,
+    detail TEXT    NOT NULL
+);
+CREATE INDEX audit_at ON audit (at, seq);
+CREATE INDEX audit_actor ON audit (actor, seq);
+CREATE INDEX audit_target ON audit (target, seq);
+
+-- Requests with an Idempotency-Key, and what they were answered.
+CREATE TABLE claims (
+    id         TEXT    NOT NULL PRIMARY KEY, -- SHA-256 of actor and key, hexadecimal
+    request    TEXT    NOT NULL,             -- SHA-256 of the request, hexadecimal
+    claimed_at INTEGER NOT NULL,
+    answer     BLOB                          -- sealed under a master key; NULL while there is none
+) WITHOUT ROWID;
+CREATE INDEX claims_claimed_at ON claims (claimed_at);
+
+-- +goose Down
+DROP TABLE claims;
+DROP TABLE audit;
+DROP TABLE locks;
+DROP TABLE api_keys;
+DROP TABLE users;
+DROP TABLE replacements;
+DROP TABLE deleted_licenses;
+ALTER TABLE licenses DROP COLUMN event_count;

@@ -9,6 +9,7 @@ package access
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -29,7 +30,7 @@ func ParseRole(name string) (Role, error) {
 	if r := Role(name); slices.Contains([]Role{Admin, Publisher, Issuer, Viewer}, r) {
 		return r, nil
 	}
-	return "", errors.New("unknown role " + name + ": it is one of admin, publisher, issuer, viewer")
+	return "", fmt.Errorf("unknown role %q: it is one of admin, publisher, issuer, viewer", name)
 }
 
 // An Action is something that a caller may or may not do.
@@ -74,6 +75,9 @@ type Principal struct {
 var (
 	ErrNoCredentials = errors.New("credentials are missing")
 	ErrCredentials   = errors.New("credentials are wrong")
+	// ErrTooMany refuses to look at credentials: too many wrong ones came from
+	// there, or too many from everywhere are waiting to be looked at.
+	ErrTooMany = errors.New("too many attempts, try again later")
 )
 
 // A User is a person or program with a password.
@@ -95,32 +99,61 @@ type Directory interface {
 // use.
 type Authenticator struct {
 	directory Directory
-	passwords *passwordCache
+	guesses   *Limiter // nil for no limit
+	passwords *passwords
 }
 
-// NewAuthenticator returns an authenticator over a directory.
-func NewAuthenticator(d Directory) *Authenticator {
-	return &Authenticator{directory: d, passwords: newPasswordCache()}
+// NewAuthenticator returns an authenticator over a directory. The limiter bounds
+// how many wrong passwords may come from one place; nil is no limit.
+func NewAuthenticator(d Directory, guesses *Limiter) *Authenticator {
+	return &Authenticator{directory: d, guesses: guesses, passwords: newPasswords()}
 }
 
-// Basic recognizes a user by name and password. Wrong ones, and users that do
-// not exist, take the same time and give the same ErrCredentials.
-func (a *Authenticator) Basic(ctx context.Context, name, password string) (Principal, error) {
-	user, ok, err := a.directory.User(ctx, name)
+// Basic recognizes a user by name and password; from is where they are, such as
+// their address. Wrong passwords, and users that do not exist, take the same
+// work and give the same ErrCredentials. ErrTooMany comes before any password
+// was looked at, so that guessing on learns nothing. A password that was right
+// before is not subject to it: who guesses does not shut out others at their
+// address. Other errors are those of the directory and of ctx.
+func (a *Authenticator) Basic(ctx context.Context, from, name, password string) (Principal, error) {
+	user, known, err := a.directory.User(ctx, name)
 	if err != nil {
 		return Principal{}, err
 	}
-	if !ok {
-		a.passwords.waste(password)
-		return Principal{}, ErrCredentials
+	if !known {
+		user = User{Hash: a.passwords.nobody}
 	}
-	if !a.passwords.verify(user.Hash, password) {
-		return Principal{}, ErrCredentials
+	if !a.passwords.remembers(user.Hash, password) {
+		if err := a.verify(ctx, from, user.Hash, password); err != nil {
+			return Principal{}, err
+		}
 	}
 	return Principal{Name: user.Name, Role: user.Role}, nil
 }
 
-// Bearer recognizes a program by its key.
+// verify hashes the password. The attempt is counted before, so that many at
+// once cannot slip through together, and given back if the password is right.
+func (a *Authenticator) verify(ctx context.Context, from, hash, password string) error {
+	if a.guesses != nil && !a.guesses.Allow(from) {
+		return ErrTooMany
+	}
+	right, err := a.passwords.verify(ctx, hash, password)
+	if a.guesses != nil && (right || err != nil) {
+		a.guesses.Refund(from)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !right:
+		return ErrCredentials
+	default:
+		return nil
+	}
+}
+
+// Bearer recognizes a program by its key. Keys are too long to be guessed, so
+// that attempts need no limit. The errors are ErrCredentials and those of the
+// directory.
 func (a *Authenticator) Bearer(ctx context.Context, key string) (Principal, error) {
 	if !strings.HasPrefix(key, keyPrefix) {
 		return Principal{}, ErrCredentials

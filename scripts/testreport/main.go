@@ -111,7 +111,11 @@ func (r *report) line(line []byte) {
 	}
 }
 
+// keep keeps what a test printed, but for the marks of its progress.
 func (r *report) keep(e event) {
+	if strings.HasPrefix(e.Output, "=== ") {
+		return
+	}
 	b := r.output[e.name()]
 	if b == nil {
 		b = new(strings.Builder)
@@ -164,7 +168,7 @@ func (r *report) packageEnd(e event) {
 func skipReason(output string) string {
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "===") || strings.HasPrefix(line, "---") {
+		if line == "" || strings.HasPrefix(line, "---") {
 			continue
 		}
 		if place, reason, ok := strings.Cut(line, ": "); ok && strings.Contains(place, "_test.go:") {

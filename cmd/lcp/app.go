@@ -17,6 +17,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -85,8 +86,14 @@ const (
 	testCertDir  = "test-certificate"
 )
 
-// openStore opens the local store. The caller closes it.
+// openStore opens the store, with its schema brought up to date. The caller
+// closes it.
 func (a *app) openStore(ctx context.Context, c Config) (*store.Store, error) {
+	return a.openMigrated(ctx, c, true)
+}
+
+// openMigrated opens the store, and changes its schema only if it may.
+func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.Store, error) {
 	if err := makeDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
@@ -98,7 +105,7 @@ func (a *app) openStore(ctx context.Context, c Config) (*store.Store, error) {
 	if dsn == "" {
 		dsn = filepath.Join(c.DataDir, databaseFile)
 	}
-	s, err := store.Open(ctx, store.Options{DSN: dsn, Keyring: keys, Now: time.Now, Migrate: true})
+	s, err := store.Open(ctx, store.Options{DSN: dsn, Keyring: keys, Now: time.Now, Migrate: migrate})
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", c.DataDir, err)
 	}
@@ -171,6 +178,11 @@ func (a *app) licensing(ctx context.Context, c Config) (s *licensing.Service, cl
 	if err != nil {
 		return nil, nil, err
 	}
+	return a.licensingFor(ctx, c, pair, true)
+}
+
+// licensingFor is licensing in the name of a certificate.
+func (a *app) licensingFor(ctx context.Context, c Config, pair *certificate.Pair, migrate bool) (s *licensing.Service, closeAll func(), err error) {
 	profiles, closeHelper, err := a.profiles(c)
 	if err != nil {
 		return nil, nil, err
@@ -183,7 +195,7 @@ func (a *app) licensing(ctx context.Context, c Config) (s *licensing.Service, cl
 		closeHelper()
 		return nil, nil, fmt.Errorf("configuration: %w", err)
 	}
-	records, err := a.openStore(ctx, c)
+	records, err := a.openMigrated(ctx, c, migrate)
 	if err != nil {
 		closeHelper()
 		return nil, nil, err
@@ -194,7 +206,7 @@ func (a *app) licensing(ctx context.Context, c Config) (s *licensing.Service, cl
 	}
 	return &licensing.Service{
 		Store: records, Issuer: issuer, Profiles: profiles,
-		Provider: c.License.Provider, Profile: c.License.Profile, Now: time.Now,
+		Provider: c.License.Provider, Profile: c.License.Profile, Policy: c.policy(), Now: time.Now,
 	}, closeAll, nil
 }
 
@@ -209,4 +221,15 @@ func (a *app) profiles(c Config) (*profile.Registry, func(), error) {
 		uris = slices.Concat([]string{profile.V1}, profile.Version2())
 	}
 	return startHelper(registry, c.ProfileHelper, uris, a.err)
+}
+
+const aDay = 24 * time.Hour
+
+// policy is what the configuration allows on loans.
+func (c *Config) policy() status.Policy {
+	return status.Policy{
+		RenewDefault:        time.Duration(c.Status.RenewDefaultDays) * aDay,
+		RenewMax:            time.Duration(c.Status.RenewMaxDays) * aDay,
+		AllowRenewOnExpired: c.Status.AllowRenewOnExpiredLicenses,
+	}
 }

@@ -39,11 +39,12 @@ type LicenseRequest struct {
 }
 
 // A Publication is the record of a protected publication, to be created or
-// updated, or as found. The content key is given to the server and never shown.
+// updated, or as found. The content key is shown only to those who may encrypt
+// with it.
 type Publication struct {
 	UUID          string `json:"uuid"`
 	AltID         string `json:"alt_id,omitempty"`
-	Provider      string `json:"provider,omitempty"`
+	Provider      string `json:"provider,omitempty"` // URI
 	ContentType   string `json:"content_type"`
 	Title         string `json:"title"`
 	Description   string `json:"description,omitempty"`
@@ -54,6 +55,87 @@ type Publication struct {
 	Href          string `json:"href"`
 	Size          int64  `json:"size"`
 	Checksum      string `json:"checksum"` // SHA-256, 64 hexadecimal digits
+	Stamps
+}
+
+// A LicenseInfo is the record of a license, without anything personal but the
+// identifier of the user.
+type LicenseInfo struct {
+	UUID             string     `json:"uuid"`
+	UserID           string     `json:"user_id"`
+	PublicationID    string     `json:"publication_id"`
+	Provider         string     `json:"provider"` // URI
+	Start            *time.Time `json:"start,omitempty"`
+	End              *time.Time `json:"end,omitempty"`
+	MaxEnd           *time.Time `json:"max_end,omitempty"`
+	Copy             *int64     `json:"copy,omitempty"`
+	Print            *int64     `json:"print,omitempty"`
+	Status           string     `json:"status"`
+	Updated          *time.Time `json:"updated,omitempty"`
+	StatusUpdated    *time.Time `json:"status_updated,omitempty"`
+	DeviceCount      int        `json:"device_count"`
+	PublicationTitle string     `json:"publication_title,omitempty"`
+	Stamps
+}
+
+// Stamps are members of records that the documented server shows under the names
+// of its database library. They are shown for those who read them, and ignored
+// in requests, where clients send back what they got.
+type Stamps struct {
+	ID           json.RawMessage `json:"ID,omitempty"`
+	CreatedAt    *time.Time      `json:"CreatedAt,omitempty"`
+	UpdatedAt    *time.Time      `json:"UpdatedAt,omitempty"`
+	DeletedAt    json.RawMessage `json:"DeletedAt,omitempty"`
+	CreatedSnake *time.Time      `json:"created_at,omitempty"`
+}
+
+// An Event is something that happened to a license.
+type Event struct {
+	Timestamp  time.Time `json:"timestamp"`
+	Type       string    `json:"type"` // register, renew, return, revoke, cancel
+	DeviceName string    `json:"device_name"`
+	DeviceID   string    `json:"device_id"`
+}
+
+// Figures are the totals that the dashboard shows.
+type Figures struct {
+	TotalPublications       int64   `json:"total_publications"`
+	TotalUsers              int64   `json:"total_users"`
+	TotalLicenses           int64   `json:"total_licenses"`
+	LicensesLast12Months    int64   `json:"licenses_last_12_months"`
+	LicensesLastMonth       int64   `json:"licenses_last_month"`
+	LicensesLastWeek        int64   `json:"licenses_last_week"`
+	LicensesLastDay         int64   `json:"licenses_last_day"`
+	OldestLicenseDate       string  `json:"oldest_license_date"`
+	LatestLicenseDate       string  `json:"latest_license_date"`
+	OversharedLicensesCount int64   `json:"overshared_licenses_count"`
+	PublicationTypes        []Count `json:"publication_types"`
+	LicenseStatuses         []Count `json:"license_statuses"`
+	ChartData               []Month `json:"chart_data"`
+}
+
+// A Count is how many there are of a kind.
+type Count struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+// A Month is how many licenses were issued in a month.
+type Month struct {
+	Month    string `json:"month"` // such as Jan
+	Licenses int64  `json:"licenses"`
+}
+
+// An OversharedLicense is one that more devices use than is usual.
+type OversharedLicense struct {
+	ID            string `json:"id"`
+	PublicationID string `json:"publication_id"`
+	AltID         string `json:"alt_id"`
+	Title         string `json:"title"`
+	UserID        string `json:"user_id"`
+	Type          string `json:"type"` // loan or buy
+	Status        string `json:"status"`
+	Devices       int    `json:"devices"`
 }
 
 // Decode reads one JSON value of at most MaxBody bytes into v, a pointer to a
@@ -126,9 +208,9 @@ func timeField(data []byte, v any) string {
 		return "date"
 	}
 	t := reflect.TypeOf(v).Elem()
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if t.Field(i).Type != reflect.TypeFor[*time.Time]() || members[name] == nil {
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Type != reflect.TypeFor[*time.Time]() || members[name] == nil {
 			continue
 		}
 		var instant *time.Time

@@ -15,6 +15,7 @@ package keyring
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -53,6 +54,7 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 // A Keyring seals under one master key and opens under several. It is safe for
 // concurrent use and never changes.
 type Keyring struct {
+	master  Key // the primary one
 	primary KeyID
 	ids     []KeyID // the primary one first
 	aeads   map[KeyID]cipher.AEAD
@@ -61,7 +63,7 @@ type Keyring struct {
 // New returns a keyring that seals under primary and opens under each of the
 // keys. A key given twice counts once.
 func New(primary Key, older ...Key) (*Keyring, error) {
-	k := &Keyring{primary: primary.ID(), aeads: make(map[KeyID]cipher.AEAD)}
+	k := &Keyring{master: primary, primary: primary.ID(), aeads: make(map[KeyID]cipher.AEAD)}
 	for _, key := range append([]Key{primary}, older...) {
 		id := key.ID()
 		if _, ok := k.aeads[id]; ok {
@@ -173,4 +175,15 @@ func (k Key) ID() KeyID {
 	mac := hmac.New(sha256.New, k[:])
 	mac.Write([]byte(keyIDLabel))
 	return KeyID(mac.Sum(nil)[:idSize])
+}
+
+// Derive returns 32 bytes for another purpose than sealing, named by label, from
+// the primary key (HKDF, RFC 5869). It is the same wherever the key is, and
+// another one once the key is rotated.
+func (k *Keyring) Derive(label string) []byte {
+	out, err := hkdf.Key(sha256.New, k.master[:], nil, label, KeySize)
+	if err != nil {
+		panic(err) // the length asked for is fixed and allowed
+	}
+	return out
 }

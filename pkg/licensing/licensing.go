@@ -19,6 +19,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -34,8 +35,9 @@ type Service struct {
 	Store    *store.Store
 	Issuer   *license.Issuer
 	Profiles *profile.Registry
-	Provider string // URI, in every license
-	Profile  string // URI of the default profile; profile.Any2 is possible
+	Provider string        // URI, in every license
+	Profile  string        // URI of the default profile; profile.Any2 is possible
+	Policy   status.Policy // how far a license may be renewed
 	Now      func() time.Time
 }
 
@@ -56,8 +58,9 @@ func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.
 		UUID: uuid.NewString(), PublicationUUID: pub.UUID, UserID: r.UserID,
 		Provider: s.Provider, Profile: uri,
 		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print,
-		Status: "ready", StatusUpdated: now, Issued: now,
+		Status: string(status.Ready), StatusUpdated: now, Issued: now,
 	}
+	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
 	doc, err := s.issue(ctx, rec, pub, r)
 	if err != nil {
 		return nil, err

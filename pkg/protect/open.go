@@ -83,9 +83,14 @@ func (s *Source) Changed() error {
 // Close closes the file.
 func (s *Source) Close() error { return s.file.Close() }
 
+var errNotRegular = errors.New("not a regular file")
+
 // openRegular opens a file that can be read at any offset, and refuses folders,
 // pipes and devices.
 func openRegular(name string) (*os.File, os.FileInfo, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return nil, nil, errNotRegular // opening a pipe would wait for its writer
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, nil, pathless(err)
@@ -95,7 +100,7 @@ func openRegular(name string) (*os.File, os.FileInfo, error) {
 	case err != nil:
 		err = pathless(err)
 	case !info.Mode().IsRegular():
-		err = errors.New("not a regular file")
+		err = errNotRegular
 	case info.Size() == 0:
 		err = archive.ErrEmpty
 	default:

@@ -30,6 +30,17 @@ type dialect struct {
 	// transaction. It is empty where a transaction locks everything.
 	forUpdate string
 
+	// grouped says that operations at the same time share a transaction,
+	// because there is only one at a time.
+	grouped bool
+
+	// shards is over how many rows a counter is spread.
+	shards int
+
+	// unavailable reports whether err says that the database does not answer,
+	// or is too busy: that the same may succeed later.
+	unavailable func(err error) bool
+
 	// raced reports whether a transaction failed because of another one at the
 	// same time, so that running it again may succeed. Transactions look for
 	// a conflict before they insert; a unique constraint that still fails

@@ -181,6 +181,10 @@ func createLicense(ctx context.Context, t tx, l License) error {
 	if taken > 0 {
 		return &ExistsError{Field: "uuid", Value: l.UUID, UUID: l.UUID}
 	}
+	t.tally.license(&l, 1)
+	if err := countLicenseOfUser(ctx, t, l.UserID, 1); err != nil {
+		return err
+	}
 	return t.exec(ctx, insertLicense, (&licenseRow{License: l}).args()...)
 }
 
@@ -300,7 +304,23 @@ func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events 
 			return l, err
 		}
 	}
+	t.tally.license(&old.License, -1)
+	t.tally.license(&next.License, 1)
+	if err := moveLicense(ctx, t, old.UserID, l.UserID); err != nil {
+		return l, err
+	}
 	return next.License, t.exec(ctx, updateLicense, next.args()...)
+}
+
+// moveLicense counts a license that one user had for another one.
+func moveLicense(ctx context.Context, t tx, from, to string) error {
+	if from == to {
+		return nil
+	}
+	if err := countLicenseOfUser(ctx, t, from, -1); err != nil {
+		return err
+	}
+	return countLicenseOfUser(ctx, t, to, 1)
 }
 
 // DeleteLicense removes a license, and returns what it was. Its UUID stays taken
@@ -314,6 +334,10 @@ func (s *Store) DeleteLicense(ctx context.Context, uuid string) (License, error)
 		}
 		l = old.License
 		if err := t.exec(ctx, retireLicense, append(old.args(), s.time().UnixMilli())...); err != nil {
+			return err
+		}
+		t.tally.license(&l, -1)
+		if err := countLicenseOfUser(ctx, t, l.UserID, -1); err != nil {
 			return err
 		}
 		return t.exec(ctx, deleteLicense, uuid)

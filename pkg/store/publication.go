@@ -73,6 +73,9 @@ const (
 	insertPublication = `INSERT INTO publications (alt_id, live_alt_id, provider, title, authors, publishers, description,
 	languages, published, content_type, href, size, checksum, cover_url, content_key, updated_at, created_at, deleted_at, uuid)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	selectReplacement = "SELECT replaced_at FROM replacements WHERE publication_uuid = ?"
+	insertReplacement = "INSERT INTO replacements (replaced_at, publication_uuid) VALUES (?, ?)"
+	updateReplacement = "UPDATE replacements SET replaced_at = ? WHERE publication_uuid = ?"
 	updatePublication = `UPDATE publications SET alt_id = ?, live_alt_id = ?, provider = ?, title = ?, authors = ?,
 	publishers = ?, description = ?, languages = ?, published = ?, content_type = ?, href = ?, size = ?, checksum = ?,
 	cover_url = ?, content_key = ?, updated_at = ?, created_at = ?, deleted_at = ? WHERE uuid = ?`
@@ -184,12 +187,19 @@ func (s *Store) putPublicationTx(ctx context.Context, t tx, p *Publication, repl
 		if p.AltID == "" {
 			p.AltID = known.AltID
 		}
+		t.tally.publication(&known, -1)
 	}
+	t.tally.publication(p, 1)
 	if err := s.checkAltID(ctx, t, p); err != nil {
 		return false, err
 	}
 	if err := t.exec(ctx, statement, s.publicationArgs(p)...); err != nil {
 		return false, err
+	}
+	if !created {
+		if err := s.noteReplacement(ctx, t, &known, p); err != nil {
+			return false, err
+		}
 	}
 	return created, t.exec(ctx, deleteReservations, p.UUID, nullable(p.AltID))
 }
@@ -255,7 +265,9 @@ func (s *Store) PublicationByChecksum(ctx context.Context, checksum string) (Pub
 // UpdatePublication lets change decide what becomes of a live publication, in
 // one transaction, and returns the outcome. When change refuses, nothing is
 // written and its error comes back in the chain. It may change all but UUID and
-// the times; change may run more than once and must not call the store.
+// the times; change may run more than once, on any goroutine, and must not call
+// the store. With another file (href, size, checksum or type) the licenses that
+// are live count as updated now.
 //
 // A changed key is the caller's decision: copies of the publication that are
 // already with readers do not open with a license made after it. UpdatePublication
@@ -280,12 +292,36 @@ func (s *Store) UpdatePublication(ctx context.Context, uuid string,
 		if err := s.checkAltID(ctx, t, &p); err != nil {
 			return err
 		}
+		t.tally.publication(&old, -1)
+		t.tally.publication(&p, 1)
+		if err := s.noteReplacement(ctx, t, &old, &p); err != nil {
+			return err
+		}
 		return t.exec(ctx, updatePublication, s.publicationArgs(&p)...)
 	})
 	if err != nil {
 		return Publication{}, fmt.Errorf("update publication %q: %w", uuid, err)
 	}
 	return p, nil
+}
+
+// noteReplacement writes down that the file of a publication is another one now:
+// what licenses say of it has changed, and their times follow when they are read
+// (License.Updated), however many they are.
+func (s *Store) noteReplacement(ctx context.Context, t tx, old, p *Publication) error {
+	if old.Checksum == p.Checksum && old.Size == p.Size && old.Href == p.Href && old.ContentType == p.ContentType {
+		return nil
+	}
+	at := s.time().UnixMilli()
+	last, err := selectOne(ctx, t, scanCount, selectReplacement, p.UUID)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return t.exec(ctx, insertReplacement, at, p.UUID)
+	case err != nil:
+		return err
+	default:
+		return t.exec(ctx, updateReplacement, max(at, last+1), p.UUID)
+	}
 }
 
 // findLivePublication returns a publication and keeps others from changing it
@@ -307,6 +343,7 @@ func (s *Store) DeletePublication(ctx context.Context, uuid string) error {
 		if err != nil {
 			return err
 		}
+		t.tally.publication(&p, -1)
 		p.UpdatedAt = s.time()
 		p.DeletedAt = p.UpdatedAt
 		return t.exec(ctx, updatePublication, s.publicationArgs(&p)...)

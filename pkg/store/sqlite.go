@@ -46,7 +46,10 @@ func sqliteDialect() (*dialect, error) {
 		migrations:      migrations,
 		open:            openSQLite,
 		beforeMigration: createSQLiteVersionTable,
+		grouped:         true,
+		shards:          1,
 		raced:           isSQLiteUnique,
+		unavailable:     isSQLiteUnavailable,
 	}, nil
 }
 
@@ -70,7 +73,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	}
 	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
 	pragmas = append(pragmas, "_pragma=temp_store(memory)")
-	write := append([]string{"_txlock=immediate", "_pragma=foreign_keys(1)", "_pragma=synchronous(full)"}, pragmas...)
+	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)"}, pragmas...)
 	read := append([]string{"_pragma=query_only(1)"}, pragmas...)
 
 	writer, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(write, "&"))
@@ -94,7 +97,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 // connection both writes and reads; a shared cache, as the names of such
 // databases often ask for, has nothing to share then.
 func openSQLiteMemory() (writer, reader *sql.DB, err error) {
-	db, err := sql.Open("sqlite", memory+"?_txlock=immediate&_pragma=foreign_keys(1)")
+	db, err := sql.Open("sqlite", memory+"?_txlock=immediate")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -172,6 +175,20 @@ func createSQLiteVersionTable(ctx context.Context, writer *sql.DB) error {
 // not.
 func isSQLiteUnique(err error) bool {
 	return isSQLite(err, sqlite3.SQLITE_CONSTRAINT_UNIQUE) || isSQLite(err, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+}
+
+// isSQLiteUnavailable reports whether err tells of the disk or of the locks, and
+// not of what was asked. After most of these SQLite has rolled back.
+func isSQLiteUnavailable(err error) bool {
+	for _, code := range []int{
+		sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN,
+		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PROTOCOL,
+	} {
+		if isSQLite(err, code) {
+			return true
+		}
+	}
+	return false
 }
 
 // isSQLite reports whether err has the result code of SQLite, which may be a

@@ -56,6 +56,8 @@ type Store struct {
 	writer  *sql.DB
 	reader  *sql.DB // may be the writer
 
+	group   *group  // nil if each operation has a transaction of its own
+
 	swept atomic.Int64 // when old claims were last removed, in milliseconds
 
 	mu     sync.RWMutex
@@ -79,6 +81,9 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if s.writer, s.reader, err = d.open(ctx, name); err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name, err)
 	}
+	if d.grouped && s.writer != s.reader {
+		s.group = newGroup(s)
+	}
 	if err := s.start(ctx, o.Migrate); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %q: %w", name, err), s.Close())
 	}
@@ -95,7 +100,11 @@ func (s *Store) start(ctx context.Context, migrate bool) error {
 
 // Close closes the database. Calls that are under way may fail.
 func (s *Store) Close() error {
-	err := s.writer.Close()
+	var err error
+	if s.group != nil {
+		err = s.group.close()
+	}
+	err = errors.Join(err, s.writer.Close())
 	if s.reader != s.writer {
 		err = errors.Join(s.reader.Close(), err)
 	}
@@ -105,7 +114,7 @@ func (s *Store) Close() error {
 // Ping reports whether the database answers.
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
-	return s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one)
+	return s.failure(ctx, s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one))
 }
 
 // time returns the present instant as the database keeps it.

@@ -3,6 +3,12 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
 	"time"
 )
 
@@ -10,38 +16,114 @@ import (
 // of.
 const maxAttempts = 8
 
-// A tx is a transaction that writes. Its statements are those of the dialect.
+// A tx is a transaction that writes, or the part of one that an operation has.
 type tx struct {
-	*sql.Tx
-	s *Store
+	s      *Store
+	runner runner
+	tally  tally // what becomes of the counters
+	wrote  *bool // set by the first statement that may write; may be nil
+}
+
+// A runner runs the statements of a transaction, in the words of the database.
+type runner interface {
+	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
+	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // write runs work in a transaction, and again from the start when another
 // transaction was in its way, so work must be free of other effects. When work
 // fails nothing is written and its error comes back as it is. Once write
-// returns nil, what was written outlives a crash.
+// returns nil, what was written outlives a crash. An ErrUnavailable leaves open
+// whether it was written, if the database went away at the very end.
 func (s *Store) write(ctx context.Context, work func(tx) error) error {
 	for attempt := 1; ; attempt++ {
 		err := s.writeOnce(ctx, work)
-		if err == nil || attempt == maxAttempts || !s.dialect.raced(err) {
+		switch {
+		case err == nil:
+			return nil
+		case attempt == maxAttempts || !s.dialect.raced(err):
+			return s.failure(ctx, err)
+		}
+		if err := pause(ctx, attempt); err != nil {
 			return err
 		}
 	}
 }
 
+// pause waits before another attempt, longer each time, and not as long as
+// others that wait.
+func pause(ctx context.Context, attempt int) error {
+	wait := time.Duration(rand.Int64N(int64(time.Millisecond) << attempt)) //nolint:gosec // not a secret
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(wait):
+		return nil
+	}
+}
+
 func (s *Store) writeOnce(ctx context.Context, work func(tx) error) error {
+	if s.group != nil {
+		return s.group.write(ctx, work)
+	}
 	if err := s.prepareWrites(ctx); err != nil {
 		return err
 	}
-	t, err := s.writer.BeginTx(ctx, nil)
+	sqlTx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
-	defer t.Rollback()
-	if err := work(tx{t, s}); err != nil {
+	defer sqlTx.Rollback()
+	t := tx{s: s, runner: &ownTx{sqlTx, s}, tally: tally{}}
+	if err := work(t); err != nil {
 		return err
 	}
-	return t.Commit()
+	if err := t.tally.write(ctx, t); err != nil {
+		return err
+	}
+	return sqlTx.Commit()
+}
+
+// failure returns err, as an ErrUnavailable if it is one. The end of a context
+// is never the database's fault.
+func (s *Store) failure(ctx context.Context, err error) error {
+	switch {
+	case err == nil || errors.Is(err, ErrUnavailable):
+		return err
+	case ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case s.dialect.unavailable(err) || isClosed(err):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	default:
+		return err
+	}
+}
+
+// isClosed reports whether err is that of a connection that is gone.
+func isClosed(err error) bool {
+	var netErr net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr) || err.Error() == "sql: database is closed"
+}
+
+// ownTx is a transaction of one operation.
+type ownTx struct {
+	tx *sql.Tx
+	s  *Store
+}
+
+func (o *ownTx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	if stmt := o.s.prepared(query); stmt != nil {
+		return o.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+	}
+	return o.tx.ExecContext(ctx, o.s.dialect.text(query), args...)
+}
+
+func (o *ownTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if stmt := o.s.prepared(query); stmt != nil {
+		return o.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+	}
+	return o.tx.QueryContext(ctx, o.s.dialect.text(query), args...)
 }
 
 // prepareWrites prepares the statements of the transactions that a server runs
@@ -62,7 +144,7 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	writes := make(map[string]*sql.Stmt)
 	for _, query := range []string{
 		isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
-		selectDevice, insertDevice, insertEvent, selectEvents,
+		selectDevice, insertDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
 	} {
 		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
@@ -74,6 +156,12 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	return nil
 }
 
+func (s *Store) prepared(query string) *sql.Stmt {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.writes[query]
+}
+
 // exec runs a statement that returns no rows.
 func (t tx) exec(ctx context.Context, query string, args ...any) error {
 	_, err := t.execCount(ctx, query, args...)
@@ -82,13 +170,10 @@ func (t tx) exec(ctx context.Context, query string, args ...any) error {
 
 // execCount is exec, and returns how many rows were changed.
 func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, error) {
-	var result sql.Result
-	var err error
-	if stmt := t.s.prepared(query); stmt != nil {
-		result, err = t.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
-	} else {
-		result, err = t.ExecContext(ctx, t.s.dialect.text(query), args...)
+	if t.wrote != nil {
+		*t.wrote = true
 	}
+	result, err := t.runner.exec(ctx, query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -97,17 +182,11 @@ func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, er
 
 // query runs a statement that returns rows.
 func (t tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if stmt := t.s.prepared(query); stmt != nil {
-		return t.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
-	}
-	return t.QueryContext(ctx, t.s.dialect.text(query), args...)
+	return t.runner.query(ctx, query, args...)
 }
 
-func (s *Store) prepared(query string) *sql.Stmt {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.writes[query]
-}
+// failure leaves errors to Store.write.
+func (tx) failure(_ context.Context, err error) error { return err }
 
 // query runs a statement that returns rows outside any transaction. Statements
 // are prepared once; there are only so many, since filters change values and
@@ -140,9 +219,11 @@ func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error
 	return stmt, nil
 }
 
-// A querier runs statements that return rows: a Store or a tx.
+// A querier runs statements that return rows: a Store or a tx. failure says what
+// an error of the database means to the caller.
 type querier interface {
 	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	failure(ctx context.Context, err error) error
 }
 
 // A row is what a scan function reads.
@@ -152,7 +233,7 @@ type row interface{ Scan(dest ...any) error }
 func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
-		return nil, err
+		return nil, q.failure(ctx, err)
 	}
 	defer rows.Close()
 	var all []T
@@ -163,7 +244,7 @@ func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error),
 		}
 		all = append(all, one)
 	}
-	return all, rows.Err()
+	return all, q.failure(ctx, rows.Err())
 }
 
 // selectOne returns the first row of a query, or ErrNotFound.
@@ -171,19 +252,19 @@ func selectOne[T any](ctx context.Context, q querier, scan func(row) (T, error),
 	var one T
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
-		return one, err
+		return one, q.failure(ctx, err)
 	}
 	defer rows.Close()
 	if !rows.Next() {
 		if err := rows.Err(); err != nil {
-			return one, err
+			return one, q.failure(ctx, err)
 		}
 		return one, ErrNotFound
 	}
 	if one, err = scan(rows); err != nil {
 		return one, err
 	}
-	return one, rows.Close()
+	return one, q.failure(ctx, rows.Close())
 }
 
 // scanCount reads a row of one number.

@@ -35,6 +35,33 @@ CREATE TABLE replacements (
     replaced_at      INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Figures, each spread over several rows. kind says what they count.
+CREATE TABLE counters (
+    kind   TEXT    NOT NULL,
+    name   TEXT    NOT NULL,
+    period INTEGER NOT NULL,
+    shard  INTEGER NOT NULL,
+    n      INTEGER NOT NULL,
+    PRIMARY KEY (kind, name, period, shard)
+) WITHOUT ROWID;
+
+CREATE TABLE license_users (
+    user_id  TEXT    NOT NULL PRIMARY KEY,
+    licenses INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- A bucket of ends has 30 days; 1099511627776 is that of no end.
+INSERT INTO counters SELECT 'license status', status,
+    COALESCE(rights_end / 2592000000 - (rights_end % 2592000000 < 0), 1099511627776), 0, COUNT(*) FROM licenses GROUP BY 2, 3;
+INSERT INTO counters SELECT 'license devices', '', device_count, 0, COUNT(*) FROM licenses GROUP BY 3;
+INSERT INTO counters SELECT 'license issued', '',
+    COALESCE(issued / 86400000 - (issued % 86400000 < 0), 0), 0, COUNT(*) FROM licenses GROUP BY 3;
+INSERT INTO counters SELECT 'license used', '',
+    COALESCE(issued / 86400000 - (issued % 86400000 < 0), 0), 0, COUNT(*) FROM licenses WHERE status <> 'ready' GROUP BY 3;
+INSERT INTO counters SELECT 'publication types', content_type, 0, 0, COUNT(*) FROM publications WHERE deleted_at = 0 GROUP BY 2;
+INSERT INTO license_users SELECT user_id, COUNT(*) FROM licenses WHERE user_id <> '' GROUP BY user_id;
+INSERT INTO counters SELECT 'license users', '', 0, 0, COUNT(*) FROM license_users HAVING COUNT(*) > 0;
+
 CREATE TABLE users (
     name       TEXT    NOT NULL PRIMARY KEY,
     role       TEXT    NOT NULL,
@@ -80,6 +107,8 @@ DROP TABLE audit;
 DROP TABLE locks;
 DROP TABLE api_keys;
 DROP TABLE users;
+DROP TABLE license_users;
+DROP TABLE counters;
 DROP TABLE replacements;
 DROP TABLE deleted_licenses;
 ALTER TABLE licenses DROP COLUMN event_count;

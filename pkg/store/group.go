@@ -1,0 +1,283 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+)
+
+// maxGroup bounds how many operations share a transaction, and so how long one
+// of them waits for the others.
+const maxGroup = 128
+
+// A group lets operations that come at the same time share a transaction, and
+// with it the wait for the disk: SQLite has one writer, and brings every commit
+// of it to the disk. Whoever finds nobody at work does the work of all who wait,
+// on its own goroutine, so that there is none in the background and a single
+// operation never waits for company.
+type group struct {
+	s    *Store
+	turn chan struct{} // holds one value while somebody is at work
+
+	// Of whoever has the turn.
+	conn       *sql.Conn            // the one that writes; nil before the first transaction and after a fault
+	statements map[string]*sql.Stmt // by query, prepared on conn
+
+	mu    sync.Mutex
+	queue []*operation // guarded by mu
+}
+
+// An operation is one call of Store.write.
+type operation struct {
+	ctx      context.Context //nolint:containedctx // travels with the call it belongs to
+	work     func(tx) error
+	err      error         // how it ended; once done is closed
+	panicked any           // what work panicked with, if it did
+	done     chan struct{} // closed at the end
+}
+
+func newGroup(s *Store) *group {
+	return &group{s: s, turn: make(chan struct{}, 1)}
+}
+
+// write runs an operation, or has it run. It returns once that is over: when
+// the context ends meanwhile, an operation that waits is taken back, but one
+// that has begun comes to its end, with nothing written.
+func (g *group) write(ctx context.Context, work func(tx) error) error {
+	op := &operation{ctx: ctx, work: work, done: make(chan struct{})}
+	g.mu.Lock()
+	g.queue = append(g.queue, op)
+	g.mu.Unlock()
+	select {
+	case <-op.done:
+	case g.turn <- struct{}{}:
+		g.lead(op)
+		<-g.turn
+	case <-ctx.Done():
+		if g.withdraw(op) {
+			return ctx.Err()
+		}
+		<-op.done
+	}
+	if op.panicked != nil {
+		panic(op.panicked)
+	}
+	return op.err
+}
+
+// withdraw takes an operation back that has not begun, and reports whether it
+// had not.
+func (g *group) withdraw(op *operation) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.queue, op)
+	if i >= 0 {
+		g.queue = slices.Delete(g.queue, i, i+1)
+	}
+	return i >= 0
+}
+
+// take removes operations from the queue: first, and those that came before
+// others.
+func (g *group) take(first *operation) []*operation {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.queue, first)
+	g.queue = slices.Delete(g.queue, i, i+1)
+	n := min(maxGroup-1, len(g.queue))
+	batch := append([]*operation{first}, g.queue[:n]...)
+	g.queue = slices.Delete(g.queue, 0, n)
+	return batch
+}
+
+// lead runs operations, among them first, unless somebody else just did. The
+// others stay in the queue until the transaction has begun, since another
+// process may keep it waiting.
+func (g *group) lead(first *operation) {
+	select {
+	case <-first.done:
+		return
+	default:
+	}
+	if err := g.begin(first.ctx); err != nil {
+		g.withdraw(first)
+		first.err = err
+		close(first.done)
+		return
+	}
+	batch := g.take(first)
+	g.runAll(batch)
+	for _, op := range batch {
+		close(op.done)
+	}
+}
+
+// errSpoiled says that an operation failed after it had written: what it left
+// must not be committed.
+var errSpoiled = errors.New("operation failed after it had written")
+
+// runAll runs operations in the transaction that has begun, and ends it. A
+// failed operation has written nothing, as a rule, and then the others go on.
+// Only if it has is all rolled back and done again, with a savepoint around each
+// operation: two more statements for each, that are seldom needed.
+func (g *group) runAll(batch []*operation) {
+	ctx := context.WithoutCancel(batch[0].ctx)
+	err := g.attempt(ctx, batch, false)
+	if errors.Is(err, errSpoiled) {
+		g.rollback(ctx)
+		if err = g.begin(ctx); err == nil {
+			err = g.attempt(ctx, batch, true)
+		}
+	}
+	if err == nil {
+		return
+	}
+	if g.conn != nil {
+		g.rollback(ctx)
+	}
+	for _, op := range batch {
+		if op.err == nil {
+			op.err = err
+		}
+	}
+}
+
+// attempt runs operations and commits. An error says that nothing is written.
+func (g *group) attempt(ctx context.Context, batch []*operation, savepoints bool) error {
+	all := tally{}
+	for _, op := range batch {
+		if err := g.run(op, all, savepoints); err != nil {
+			return err
+		}
+	}
+	if err := all.write(ctx, tx{s: g.s, runner: g}); err != nil {
+		return err
+	}
+	_, err := g.exec(ctx, "COMMIT")
+	return err
+}
+
+// run runs one operation, and adds to all what it counts. The operation's own
+// error is no error of the transaction.
+func (g *group) run(op *operation, all tally, savepoint bool) error {
+	if op.err = op.ctx.Err(); op.err != nil || op.panicked != nil {
+		return nil
+	}
+	wrote := false
+	t := tx{s: g.s, runner: g, tally: tally{}, wrote: &wrote}
+	if savepoint {
+		if _, err := g.exec(op.ctx, "SAVEPOINT operation"); err != nil {
+			return err
+		}
+	}
+	op.call(t)
+	switch {
+	case op.err == nil:
+		all.add(t.tally)
+	case g.s.dialect.unavailable(op.err):
+		return op.err // SQLite may have rolled back by itself
+	case wrote && !savepoint:
+		return errSpoiled
+	case savepoint:
+		if _, err := g.exec(op.ctx, "ROLLBACK TO operation"); err != nil {
+			return err
+		}
+	}
+	if savepoint {
+		_, err := g.exec(op.ctx, "RELEASE operation")
+		return err
+	}
+	return nil
+}
+
+// call runs the work of an operation. It keeps a panic for the goroutine that
+// asked for the operation.
+func (op *operation) call(t tx) {
+	defer func() {
+		if v := recover(); v != nil {
+			op.panicked = fmt.Sprintf("%v\n%s", v, debug.Stack())
+			op.err = errSpoiled
+		}
+	}()
+	op.err = op.work(t)
+	if err := op.ctx.Err(); op.err == nil && err != nil {
+		op.err = err
+	}
+}
+
+// begin starts a transaction, and waits for those of other processes.
+func (g *group) begin(ctx context.Context) error {
+	if g.conn == nil {
+		conn, err := g.s.writer.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		g.conn, g.statements = conn, make(map[string]*sql.Stmt)
+	}
+	// Not prepared, because it may wait, and so has to heed the context.
+	_, err := g.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
+	if err != nil {
+		g.discard()
+	}
+	return err
+}
+
+// rollback ends a transaction that failed.
+func (g *group) rollback(ctx context.Context) {
+	if _, err := g.exec(ctx, "ROLLBACK"); err != nil {
+		g.discard() // perhaps SQLite has rolled back by itself
+	}
+}
+
+// discard closes the connection: what state it is in nobody knows.
+func (g *group) discard() {
+	_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed, not used again
+	g.conn, g.statements = nil, nil
+}
+
+// close gives the connection back, once nobody is at work.
+func (g *group) close() error {
+	g.turn <- struct{}{}
+	defer func() { <-g.turn }()
+	if g.conn == nil {
+		return nil
+	}
+	err := g.conn.Close()
+	g.conn, g.statements = nil, nil
+	return err
+}
+
+// exec and query run statements that are prepared at their first use. They take
+// no heed of the end of a context: to interrupt SQLite would undo what others
+// have in the transaction, and none of the statements takes long.
+func (g *group) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	stmt, err := g.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.ExecContext(context.WithoutCancel(ctx), args...)
+}
+
+func (g *group) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	stmt, err := g.prepare(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
+}
+
+func (g *group) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+	if stmt := g.statements[query]; stmt != nil {
+		return stmt, nil
+	}
+	stmt, err := g.conn.PrepareContext(context.WithoutCancel(ctx), query) //nolint:sqlclosecheck // closed with the connection
+	if err == nil {
+		g.statements[query] = stmt
+	}
+	return stmt, err
+}

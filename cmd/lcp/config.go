@@ -4,17 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io/fs"
-	"maps"
+	"net"
+	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
@@ -25,69 +24,89 @@ import (
 // Config is the configuration of all commands. It has the keys of the documented
 // LCP Server, so that a file written for that one works, and further ones.
 type Config struct {
-	DataDir       string        `mapstructure:"data_dir" yaml:"data_dir"`
-	LogLevel      string        `mapstructure:"log_level" yaml:"log_level"`
-	PublicBaseURL string        `mapstructure:"public_base_url" yaml:"public_base_url"`
-	Port          int           `mapstructure:"port" yaml:"port"`
-	DSN           string        `mapstructure:"dsn" yaml:"dsn" secret:"true"` // may hold a password
-	Access        Access        `mapstructure:"access" yaml:"access"`
-	License       License       `mapstructure:"license" yaml:"license"`
-	Status        Status        `mapstructure:"status" yaml:"status"`
-	Dashboard     Dashboard     `mapstructure:"dashboard" yaml:"dashboard"`
-	Certificate   Certificate   `mapstructure:"certificate" yaml:"certificate"`
-	JWT           JWT           `mapstructure:"jwt" yaml:"jwt"`
-	Resources     string        `mapstructure:"resources" yaml:"resources"`
-	ProfileHelper ProfileHelper `mapstructure:"profile_helper" yaml:"profile_helper"`
+	DataDir       string        `yaml:"data_dir"`
+	LogLevel      string        `yaml:"log_level"`
+	PublicBaseURL string        `yaml:"public_base_url"`
+	Port          int           `yaml:"port"`
+	DSN           string        `yaml:"dsn" secret:"true"` // may hold a password
+	Access        Access        `yaml:"access"`
+	License       License       `yaml:"license"`
+	Status        Status        `yaml:"status"`
+	Dashboard     Dashboard     `yaml:"dashboard"`
+	Certificate   Certificate   `yaml:"certificate"`
+	JWT           JWT           `yaml:"jwt"`
+	Resources     string        `yaml:"resources"` // folder that is served at /resources/
+	ProfileHelper ProfileHelper `yaml:"profile_helper"`
+
+	Address           string        `yaml:"address"`     // where to listen; see listenAddress
+	OpsAddress        string        `yaml:"ops_address"` // of health and metrics; "" or off for none
+	TLS               TLS           `yaml:"tls"`
+	Limits            Limits        `yaml:"limits"`
+	CORSOrigins       []string      `yaml:"cors_origins"`
+	TrustForwardedFor bool          `yaml:"trust_forwarded_for"` // a proxy of ours sets X-Forwarded-For
+	ShutdownTimeout   time.Duration `yaml:"shutdown_timeout"`    // for requests in hand
 
 	file string // that was read, or ""
 }
 
 // Access is the one user that the documented server's private routes know.
 type Access struct {
-	Username string `mapstructure:"username" yaml:"username"`
-	Password string `mapstructure:"password" yaml:"password" secret:"true"`
+	Username string `yaml:"username"`
+	Password string `yaml:"password" secret:"true"`
 }
 
 // License is what licenses have in common.
 type License struct {
-	Provider string   `mapstructure:"provider" yaml:"provider"`   // URI
-	Profile  string   `mapstructure:"profile" yaml:"profile"`     // URI
-	HintLink string   `mapstructure:"hint_link" yaml:"hint_link"` // template in {license_id}
-	Support  []string `mapstructure:"support_links" yaml:"support_links"`
+	Provider string   `yaml:"provider"`  // URI
+	Profile  string   `yaml:"profile"`   // URI
+	HintLink string   `yaml:"hint_link"` // template in {license_id}
+	Support  []string `yaml:"support_links"`
 }
 
 // Status rules status documents and renewals.
 type Status struct {
-	FreshLicenseLink            string `mapstructure:"fresh_license_link" yaml:"fresh_license_link"`
-	AllowRenewOnExpiredLicenses bool   `mapstructure:"allow_renew_on_expired_licenses" yaml:"allow_renew_on_expired_licenses"`
-	RenewDefaultDays            int    `mapstructure:"renew_default_days" yaml:"renew_default_days"`
-	RenewMaxDays                int    `mapstructure:"renew_max_days" yaml:"renew_max_days"`
-	RenewLink                   string `mapstructure:"renew_link" yaml:"renew_link"`
+	FreshLicenseLink            string `yaml:"fresh_license_link"`
+	AllowRenewOnExpiredLicenses bool   `yaml:"allow_renew_on_expired_licenses"`
+	RenewDefaultDays            int    `yaml:"renew_default_days"`
+	RenewMaxDays                int    `yaml:"renew_max_days"`
+	RenewLink                   string `yaml:"renew_link"`
 }
 
 // Dashboard rules the figures of the dashboard.
 type Dashboard struct {
-	ExcessiveSharingThreshold int  `mapstructure:"excessive_sharing_threshold" yaml:"excessive_sharing_threshold"`
-	LimitToLast12Months       bool `mapstructure:"limit_to_last_12_months" yaml:"limit_to_last_12_months"`
+	ExcessiveSharingThreshold int  `yaml:"excessive_sharing_threshold"`
+	LimitToLast12Months       bool `yaml:"limit_to_last_12_months"`
 }
 
 // Certificate names the files of the provider's certificate and key.
 type Certificate struct {
-	Cert       string `mapstructure:"cert" yaml:"cert"`
-	PrivateKey string `mapstructure:"private_key" yaml:"private_key"`
+	Cert       string `yaml:"cert"`
+	PrivateKey string `yaml:"private_key"`
 }
 
 // JWT is for logging in to the dashboard.
 type JWT struct {
-	SecretKey string            `mapstructure:"secret_key" yaml:"secret_key" secret:"true"`
-	Admin     map[string]string `mapstructure:"admin" yaml:"admin" secret:"true"`
+	SecretKey string            `yaml:"secret_key" secret:"true"`
+	Admin     map[string]string `yaml:"admin" secret:"true"`
 }
 
 // ProfileHelper is a program that knows the user-key transform of profiles.
 type ProfileHelper struct {
-	Command  []string      `mapstructure:"command" yaml:"command"`   // program and arguments
-	Profiles []string      `mapstructure:"profiles" yaml:"profiles"` // URIs; all but the basic one if empty
-	Timeout  time.Duration `mapstructure:"timeout" yaml:"timeout"`
+	Command  []string      `yaml:"command"`  // program and arguments
+	Profiles []string      `yaml:"profiles"` // URIs; all but the basic one if empty
+	Timeout  time.Duration `yaml:"timeout"`
+}
+
+// TLS names the files of the server's certificate for https and its key.
+type TLS struct {
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+}
+
+// Limits bounds how often one address may come. Zero is no limit.
+type Limits struct {
+	PublicPerSecond float64 `yaml:"public_per_second"` // requests of reading apps
+	LoginsPerMinute float64 `yaml:"logins_per_minute"` // wrong passwords
 }
 
 // defaultConfig has what applies where nothing is said.
@@ -100,329 +119,229 @@ func defaultConfig() Config {
 		Status:        Status{RenewDefaultDays: 7},
 		Dashboard:     Dashboard{ExcessiveSharingThreshold: 6},
 		ProfileHelper: ProfileHelper{Timeout: 2 * time.Second},
-	}
-}
 
-// environment is the environment as NAME=value pairs.
-type environment struct{ pairs []string }
-
-func (e environment) lookup(name string) (string, bool) {
-	for _, pair := range slices.Backward(e.pairs) {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok {
-			return value, true
-		}
+		OpsAddress:      "127.0.0.1:8990",
+		Limits:          Limits{PublicPerSecond: 200, LoginsPerMinute: 10},
+		ShutdownTimeout: 30 * time.Second,
 	}
-	return "", false
 }
 
 // loadConfig merges, weakest first: defaults, the file, LCPSERVER_* and LCP_*
-// variables. All faults are reported at once, each by its key.
+// variables, files of secrets. All faults are reported at once, each by its key.
 func loadConfig(file string, env environment) (Config, error) {
 	if file == "" {
 		file = findConfigFile(env)
 	}
-	var c Config
-	values, err := readConfigFile(file)
+	c := defaultConfig()
+	c.file = file
+	values, faults, err := readConfigFile(file)
 	if err != nil {
 		return c, fmt.Errorf("read configuration %s: %w", file, pathless(err))
 	}
-	faults := unknownKeys(values, "", configKeys())
 	for _, k := range configKeys() {
-		if value, ok := k.fromEnvironment(env); ok {
-			setPath(values, strings.Split(k.name, "."), value)
+		value := values[k.name]
+		if text, ok := k.fromEnvironment(env); ok {
+			value = &yaml.Node{Kind: yaml.ScalarNode, Value: text}
+		}
+		if value == nil {
+			continue
+		}
+		if err := k.set(&c, value); err != nil {
+			faults.add(k.name, "%w", err)
 		}
 	}
-	c = defaultConfig()
-	d, err := mapstructure.NewDecoder(&mapstructure.DecoderConfig{
-		Result: &c, WeaklyTypedInput: true,
-		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(","), adminHook),
-	})
-	if err != nil {
-		return c, err
-	}
-	if len(faults) == 0 {
-		if err := d.Decode(values); err != nil {
-			faults = append(faults, decodeFaults(err)...)
-		}
-	}
-	c.file = file
-	if c.License.Provider == "" {
-		c.License.Provider = c.PublicBaseURL
-	}
-	if err := errors.Join(append(faults, c.validate()...)...); err != nil {
+	c.readSecretFiles(env, &faults)
+	c.fillGaps()
+	c.validate(&faults)
+	if err := faults.err(); err != nil {
 		return c, &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(file, "from the environment"), err), "lcp config show prints the keys that there are"}
 	}
 	return c, nil
 }
 
-// readConfigFile reads a file of YAML, which JSON is too, or nothing where there
-// is no file. The names of keys stay as they are: some are names of people.
-func readConfigFile(file string) (map[string]any, error) {
-	values := map[string]any{}
-	if file == "" {
-		return values, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	err = yaml.Unmarshal(data, &values)
-	if values == nil { // the file says null
-		values = map[string]any{}
-	}
-	return values, err
+// fillGaps puts defaults where the documented server takes zero for unset, and
+// where they are made of other settings.
+func (c *Config) fillGaps() {
+	d := defaultConfig()
+	c.Port = cmp.Or(c.Port, d.Port)
+	c.Status.RenewDefaultDays = cmp.Or(c.Status.RenewDefaultDays, d.Status.RenewDefaultDays)
+	c.Dashboard.ExcessiveSharingThreshold = cmp.Or(c.Dashboard.ExcessiveSharingThreshold, d.Dashboard.ExcessiveSharingThreshold)
+	c.License.Provider = cmp.Or(c.License.Provider, c.PublicBaseURL)
 }
 
-// decodeFaults takes the faults of values apart, each by its key.
-func decodeFaults(err error) []error {
-	var fault *mapstructure.DecodeError
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		var faults []error
-		for _, e := range joined.Unwrap() {
-			faults = append(faults, decodeFaults(e)...)
-		}
-		return faults
-	}
-	if !errors.As(err, &fault) {
-		return []error{err}
-	}
-	if inner := fault.Unwrap(); errors.As(inner, new(*mapstructure.DecodeError)) {
-		return decodeFaults(inner)
-	}
-	var parse *mapstructure.ParseError
-	var kind *mapstructure.UnconvertibleTypeError
-	switch {
-	case errors.As(err, &parse):
-		return []error{fmt.Errorf("%s: %q is not %s", fault.Name(), parse.Value, kindName(parse.Expected.Type()))}
-	case errors.As(err, &kind):
-		return []error{fmt.Errorf("%s: must be %s", fault.Name(), kindName(kind.Expected.Type()))}
-	default:
-		return []error{fmt.Errorf("%s: %w", fault.Name(), fault.Unwrap())}
-	}
+// configFaults collects what is wrong with a configuration.
+type configFaults []error
+
+func (f *configFaults) add(key, format string, args ...any) {
+	*f = append(*f, fmt.Errorf("%s: %w", key, fmt.Errorf(format, args...)))
 }
 
-// kindName names a type in the words of a configuration file.
-func kindName(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.Int:
-		return "a whole number"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.String:
-		return "a text"
-	case reflect.Slice:
-		return "a list"
-	case reflect.Int64:
-		return "a time as in 2s"
-	default:
-		return "a section"
-	}
+// err joins the faults in the order of their keys, or is nil without any.
+func (f configFaults) err() error {
+	slices.SortStableFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(f...)
 }
 
-// pathless takes the path off an error that will name it anyway.
-func pathless(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
-}
-
-// findConfigFile looks where a configuration is expected.
-func findConfigFile(env environment) string {
-	for _, name := range []string{"LCP_CONFIG", "LCPSERVER_CONFIG"} {
-		if file, _ := env.lookup(name); file != "" {
-			return file
-		}
-	}
-	candidates := []string{"lcp.yaml"}
-	if dir, _ := env.lookup("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		candidates = append(candidates, filepath.Join(dir, "lcp", "lcp.yaml"))
-	} else if home, err := os.UserHomeDir(); err == nil {
-		candidates = append(candidates, filepath.Join(home, ".config", "lcp", "lcp.yaml"))
-	}
-	for _, file := range candidates {
-		if _, err := os.Stat(file); err == nil {
-			return file
-		}
-	}
-	return ""
-}
-
-// A configKey is one setting, named by its path in the file.
-type configKey struct {
-	name  string // such as status.renew_max_days
-	value reflect.StructField
-}
-
-// configKeys lists all settings in the order of the file.
-func configKeys() []configKey {
-	var keys []configKey
-	var walk func(prefix string, t reflect.Type)
-	walk = func(prefix string, t reflect.Type) {
-		for i := range t.NumField() {
-			f := t.Field(i)
-			tag := f.Tag.Get("mapstructure")
-			switch {
-			case tag == "":
-			case f.Type.Kind() == reflect.Struct:
-				walk(prefix+tag+".", f.Type)
-			default:
-				keys = append(keys, configKey{prefix + tag, f})
-			}
-		}
-	}
-	walk("", reflect.TypeFor[Config]())
-	return keys
-}
-
-// fromEnvironment reads the setting's variable: LCP_STATUS_RENEW_MAX_DAYS, or
-// LCPSERVER_STATUS_RENEWMAXDAYS as the documented server has it.
-func (k configKey) fromEnvironment(env environment) (string, bool) {
-	section, rest, nested := strings.Cut(k.name, ".")
-	documented := strings.ReplaceAll(section, "_", "")
-	if nested {
-		documented += "_" + strings.ReplaceAll(rest, "_", "")
-	}
-	for _, name := range []string{
-		"LCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_")),
-		"LCPSERVER_" + strings.ToUpper(documented),
-	} {
-		if value, ok := env.lookup(name); ok {
-			return value, true
-		}
-	}
-	return "", false
-}
-
-// adminHook reads the map of jwt.admin from a variable: name:password,….
-func adminHook(from, to reflect.Type, data any) (any, error) {
-	if from.Kind() != reflect.String || to != reflect.TypeFor[map[string]string]() {
-		return data, nil
-	}
-	admins := map[string]string{}
-	for pair := range strings.SplitSeq(data.(string), ",") {
-		name, password, ok := strings.Cut(pair, ":")
-		if !ok {
-			return nil, errors.New("must be name:password pairs, separated by commas")
-		}
-		admins[strings.TrimSpace(name)] = strings.TrimSpace(password)
-	}
-	return admins, nil
-}
-
-// setPath sets a value in nested maps.
-func setPath(m map[string]any, path []string, value any) {
-	for _, p := range path[:len(path)-1] {
-		next, ok := m[p].(map[string]any)
-		if !ok {
-			next = map[string]any{}
-			m[p] = next
-		}
-		m = next
-	}
-	m[path[len(path)-1]] = value
-}
-
-// unknownKeys reports the keys of a file, below prefix, that no setting claims,
-// with the one that was probably meant.
-func unknownKeys(values map[string]any, prefix string, known []configKey) []error {
-	var faults []error
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		name := prefix + key
-		section := slices.ContainsFunc(known, func(k configKey) bool { return strings.HasPrefix(k.name, name+".") })
-		switch {
-		case section:
-			nested, _ := values[key].(map[string]any) // decoding refuses what is no section
-			faults = append(faults, unknownKeys(nested, name+".", known)...)
-		case !slices.ContainsFunc(known, func(k configKey) bool { return k.name == name }):
-			faults = append(faults, fmt.Errorf("%s: unknown key%s", name, nearest(name, known)))
-		}
-	}
-	return faults
-}
-
-// nearest suggests the known key with the fewest letters to change.
-func nearest(key string, known []configKey) string {
-	best, name := len(key)/2+1, ""
-	for _, k := range known {
-		if d := editDistance(key, k.name); d < best {
-			best, name = d, k.name
-		}
-	}
-	if name == "" {
-		return ""
-	}
-	return ", did you mean " + name + "?"
-}
-
-// editDistance counts the letters to insert, delete or replace (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, diagonal+1)
-		}
-	}
-	return row[len(b)]
-}
-
-// validate reports every fault of the values, by key.
-func (c *Config) validate() []error {
-	var faults []error
-	fault := func(key, format string, args ...any) {
-		faults = append(faults, fmt.Errorf(key+": "+format, args...))
-	}
+// validate adds every fault of the values.
+func (c *Config) validate(f *configFaults) {
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, strings.ToLower(c.LogLevel)) {
-		fault("log_level", "%q is not one of debug, info, warn, error", c.LogLevel)
-	}
-	if c.Port < 1 || c.Port > 65535 {
-		fault("port", "%d is not between 1 and 65535", c.Port)
-	}
-	for key, text := range map[string]string{"public_base_url": c.PublicBaseURL, "license.provider": c.License.Provider} {
-		if u, err := url.Parse(text); err != nil || u.Scheme == "" || key == "public_base_url" && u.Host == "" {
-			fault(key, "%q is not an absolute URL", text)
-		}
+		f.add("log_level", "%q is not one of debug, info, warn, error", c.LogLevel)
 	}
 	if err := profile.Validate(c.License.Profile); err != nil {
-		fault("license.profile", "%w", err)
+		f.add("license.profile", "%w", err)
 	}
-	for key, text := range map[string]string{
-		"license.hint_link": c.License.HintLink, "status.fresh_license_link": c.Status.FreshLicenseLink,
-		"status.renew_link": c.Status.RenewLink,
+	for key, days := range map[string]int{
+		"status.renew_default_days": c.Status.RenewDefaultDays, "status.renew_max_days": c.Status.RenewMaxDays,
+		"dashboard.excessive_sharing_threshold": c.Dashboard.ExcessiveSharingThreshold,
 	} {
-		if text == "" {
-			continue
-		}
-		t, err := license.ParseTemplate(text)
-		switch {
-		case err != nil:
-			fault(key, "%w", err)
-		case key == "status.fresh_license_link" && !t.HasLicenseID():
-			fault(key, "%q does not contain {license_id}", text)
-		}
-	}
-	for key, days := range map[string]int{"status.renew_default_days": c.Status.RenewDefaultDays, "status.renew_max_days": c.Status.RenewMaxDays} {
 		if days < 0 {
-			fault(key, "%d is negative", days)
+			f.add(key, "%d is negative", days)
 		}
 	}
 	if (c.Certificate.Cert == "") != (c.Certificate.PrivateKey == "") {
-		fault("certificate", "cert and private_key go together")
+		f.add("certificate", "cert and private_key go together")
 	}
-	slices.SortFunc(faults, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return faults
+	c.validateLinks(f)
+	c.validateAccess(f)
+	c.validateServer(f)
+}
+
+func (c *Config) validateLinks(f *configFaults) {
+	if u, err := url.Parse(c.PublicBaseURL); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" ||
+		u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(c.PublicBaseURL, "{}") {
+		f.add("public_base_url", "%q is not an absolute http or https URL without a query", c.PublicBaseURL)
+	}
+	if u, err := url.Parse(c.License.Provider); err != nil || u.Scheme == "" {
+		f.add("license.provider", "%q is not an absolute URI", c.License.Provider)
+	}
+	for key, link := range map[string]struct {
+		text    string
+		needsID bool // a link that is the same for all licenses could not tell which is meant
+	}{
+		"license.hint_link":         {c.License.HintLink, false},
+		"status.fresh_license_link": {c.Status.FreshLicenseLink, true},
+		"status.renew_link":         {c.Status.RenewLink, true},
+	} {
+		if link.text == "" {
+			continue
+		}
+		t, err := license.ParseTemplate(link.text)
+		switch {
+		case err != nil:
+			f.add(key, "%w", err)
+		case link.needsID && !t.HasLicenseID():
+			f.add(key, "%q does not contain {license_id}: put it where the identifier of the license belongs", link.text)
+		}
+	}
+}
+
+// minTokenSecret is the shortest jwt.secret_key, in bytes (RFC 7518 §3.2).
+const minTokenSecret = 32
+
+// validateAccess says nothing of passwords but that they are missing.
+func (c *Config) validateAccess(f *configFaults) {
+	if (c.Access.Username == "") != (c.Access.Password == "") {
+		f.add("access", "username and password go together")
+	}
+	if strings.Contains(c.Access.Username, ":") {
+		f.add("access.username", "must not contain a colon, which HTTP takes for its end")
+	}
+	for name, password := range c.JWT.Admin {
+		if name == "" || password == "" {
+			f.add("jwt.admin", "user %q needs a name and a password", name)
+		}
+	}
+	if n := len(c.JWT.SecretKey); n > 0 && n < minTokenSecret {
+		f.add("jwt.secret_key", "it has %d bytes, but %d are the least: openssl rand -base64 48 makes one", n, minTokenSecret)
+	}
+	if strings.Contains(c.DSN, passwordPlaceholder) {
+		f.add("dsn", "it contains %s, but %s names no file to take the password from", passwordPlaceholder, databasePasswordFile)
+	}
+}
+
+func (c *Config) validateServer(f *configFaults) {
+	if c.Port < 1 || c.Port > 65535 {
+		f.add("port", "%d is not between 1 and 65535", c.Port)
+	} else if !isListenAddress(c.listenAddress()) {
+		f.add("address", "%q is not an address to listen at, as in 127.0.0.1 or 0.0.0.0:8989", c.Address)
+	}
+	if ops := c.opsListenAddress(); ops != "" && !isListenAddress(ops) {
+		f.add("ops_address", "%q is not an address to listen at, as in 127.0.0.1:8990, nor off", c.OpsAddress)
+	} else if ops == c.listenAddress() {
+		f.add("ops_address", "%q is where the license server itself listens", ops)
+	}
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		f.add("tls", "cert and key go together")
+	}
+	for key, limit := range map[string]float64{
+		"limits.public_per_second": c.Limits.PublicPerSecond, "limits.logins_per_minute": c.Limits.LoginsPerMinute,
+	} {
+		if !(limit >= 0 && limit <= 1e6) {
+			f.add(key, "%v is not between 0, for no limit, and a million", limit)
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if u, err := url.Parse(origin); err != nil || u.Scheme != "http" && u.Scheme != "https" ||
+			origin != strings.ToLower(u.Scheme+"://"+u.Host) || u.Hostname() == "" || strings.Contains(origin, "*") {
+			f.add("cors_origins", "%q is not an origin, as in https://dashboard.example.com", origin)
+		}
+	}
+	for key, d := range map[string]time.Duration{
+		"shutdown_timeout": c.ShutdownTimeout, "profile_helper.timeout": c.ProfileHelper.Timeout,
+	} {
+		if d <= 0 {
+			f.add(key, "%s is not more than nothing", d)
+		}
+	}
+}
+
+// isListenAddress reports whether text is host:port with a host that may be
+// empty, for all interfaces.
+func isListenAddress(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		return false
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return err == nil || host == "" || hostName.MatchString(host)
+}
+
+// hostName is the name of a machine, which has a letter.
+var hostName = regexp.MustCompile(`^(?i)[a-z0-9.-]*[a-z][a-z0-9.-]*$`)
+
+// listenAddress is where the server listens: address, completed by port. Unless
+// told, it is where those can reach it who use public_base_url, and no more: on
+// all interfaces only if that is not this machine.
+func (c *Config) listenAddress() string {
+	port := strconv.Itoa(c.Port)
+	if _, _, err := net.SplitHostPort(c.Address); err == nil {
+		return c.Address
+	}
+	if c.Address != "" {
+		return net.JoinHostPort(strings.Trim(c.Address, "[]"), port)
+	}
+	u, err := url.Parse(c.PublicBaseURL)
+	if err != nil {
+		return net.JoinHostPort("", port)
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsLoopback() {
+		return net.JoinHostPort(ip.String(), port)
+	}
+	if name := strings.ToLower(u.Hostname()); name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return net.JoinHostPort("", port)
+}
+
+// opsListenAddress is where health and metrics are served, or "" for nowhere.
+func (c *Config) opsListenAddress() string {
+	if c.OpsAddress == "off" {
+		return ""
+	}
+	return c.OpsAddress
 }
 
 // hintLink is the configured hint page, or the server's own.
@@ -484,6 +403,7 @@ func (a *app) showConfig(c Config) error {
 	}
 	redact(reflect.ValueOf(&c).Elem())
 	c.License.HintLink = c.hintLink()
+	c.Address = c.listenAddress()
 	enc := yaml.NewEncoder(a.out)
 	enc.SetIndent(2)
 	return enc.Encode(c)

@@ -1,0 +1,576 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/lcp-tools/lcp/pkg/profile"
+)
+
+// load loads a configuration of this text, in this environment.
+func load(tb testing.TB, text string, variables ...string) (Config, error) {
+	tb.Helper()
+	c, err := loadConfig(writeFile(tb, "lcp.yaml", text), environment{variables})
+	c.file = ""
+	return c, err
+}
+
+func writeFile(tb testing.TB, name, text string) string {
+	tb.Helper()
+	file := filepath.Join(tb.TempDir(), name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+	return file
+}
+
+// faultsOf returns the lines of an error but the first, which names the file.
+func faultsOf(err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(err.Error(), "\n")[1:]
+}
+
+// documented has all keys that the configuration of the LCP Server documents.
+const documented = `
+# a comment
+log_level: "debug"
+public_base_url: "https://lcp.example.com"
+port: 8081
+dsn: "sqlite3://file::memory:?cache=shared"
+access:
+  username: "login"
+  password: "access-password"
+license:
+  provider: "http://publisher.example.com"
+  profile: "http://readium.org/lcp/basic-profile"
+  hint_link: "https://lcp.example.com/help/{license_id}"
+status:
+  fresh_license_link: "https://shop.example.com/fresh/{license_id}"
+  renew_max_days: 40
+  allow_renew_on_expired_licenses: true
+  renew_default_days: 14
+  renew_link: "http://shop.example.com/renew/{license_id}"
+dashboard:
+  excessive_sharing_threshold: 10
+  limit_to_last_12_months: true
+certificate:
+  cert:       "/config/cert.pem"
+  private_key: "/config/privkey.pem"
+jwt:
+  secret_key: "0123456789abcdef0123456789abcdef"
+  admin:
+    Alice: "alice-password"
+    bob@example.com: "p@ss: word"     # a comment
+    carol: 0012
+    Dave: 1e3
+resources: "/srv/resources"
+`
+
+func documentedConfig() Config {
+	c := defaultConfig()
+	c.LogLevel, c.PublicBaseURL, c.Port, c.DSN = "debug", "https://lcp.example.com", 8081, "sqlite3://file::memory:?cache=shared"
+	c.Access = Access{"login", "access-password"}
+	c.License = License{
+		Provider: "http://publisher.example.com", Profile: "http://readium.org/lcp/basic-profile",
+		HintLink: "https://lcp.example.com/help/{license_id}",
+	}
+	c.Status = Status{
+		FreshLicenseLink: "https://shop.example.com/fresh/{license_id}", AllowRenewOnExpiredLicenses: true,
+		RenewDefaultDays: 14, RenewMaxDays: 40, RenewLink: "http://shop.example.com/renew/{license_id}",
+	}
+	c.Dashboard = Dashboard{ExcessiveSharingThreshold: 10, LimitToLast12Months: true}
+	c.Certificate = Certificate{"/config/cert.pem", "/config/privkey.pem"}
+	c.JWT = JWT{
+		SecretKey: "0123456789abcdef0123456789abcdef",
+		Admin:     map[string]string{"Alice": "alice-password", "bob@example.com": "p@ss: word", "carol": "0012", "Dave": "1e3"},
+	}
+	c.Resources = "/srv/resources"
+	return c
+}
+
+func TestConfigDocumentedFile(t *testing.T) {
+	t.Parallel()
+	got, err := load(t, documented)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(documentedConfig(), got, cmp.AllowUnexported(Config{})); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigDocumentedVariables(t *testing.T) {
+	t.Parallel()
+	got, err := load(t, "",
+		"LCPSERVER_LOGLEVEL=debug", "LCPSERVER_PUBLICBASEURL=https://lcp.example.com", "LCPSERVER_PORT=8081",
+		"LCPSERVER_DSN=sqlite3://file::memory:?cache=shared", "LCPSERVER_ACCESS_USERNAME=login", "LCPSERVER_ACCESS_PASSWORD=access-password",
+		"LCPSERVER_LICENSE_PROVIDER=http://publisher.example.com", "LCPSERVER_LICENSE_PROFILE=http://readium.org/lcp/basic-profile",
+		"LCPSERVER_LICENSE_HINTLINK=https://lcp.example.com/help/{license_id}",
+		"LCPSERVER_STATUS_FRESHLICENSELINK=https://shop.example.com/fresh/{license_id}", "LCPSERVER_STATUS_RENEWMAXDAYS=40",
+		"LCPSERVER_STATUS_ALLOWRENEWONEXPIREDLICENSES=true", "LCPSERVER_STATUS_RENEWDEFAULTDAYS=14",
+		"LCPSERVER_STATUS_RENEWLINK=http://shop.example.com/renew/{license_id}",
+		"LCPSERVER_DASHBOARD_EXCESSIVESHARINGTHRESHOLD=10", "LCPSERVER_DASHBOARD_LIMITTOLAST12MONTHS=true",
+		"LCPSERVER_CERTIFICATE_CERT=/config/cert.pem", "LCPSERVER_CERTIFICATE_PRIVATEKEY=/config/privkey.pem",
+		"LCPSERVER_JWT_SECRETKEY=0123456789abcdef0123456789abcdef",
+		"LCPSERVER_JWT_ADMIN=Alice:alice-password,bob@example.com:p@ss: word, carol:0012,Dave:1e3", "LCPSERVER_RESOURCES=/srv/resources",
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(documentedConfig(), got, cmp.AllowUnexported(Config{})); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigPrecedence(t *testing.T) {
+	t.Parallel()
+	const file = "port: 1001\nlog_level: warn\nlicense:\n  provider: https://file.example.com\n"
+	tests := map[string]struct {
+		variables []string
+		port      int
+		level     string
+	}{
+		"file":                          {nil, 1001, "warn"},
+		"documented variable over file": {[]string{"LCPSERVER_PORT=1002"}, 1002, "warn"},
+		"our variable over documented":  {[]string{"LCP_PORT=1003", "LCPSERVER_PORT=1002", "LCPSERVER_LOGLEVEL=error"}, 1003, "error"},
+		"empty variable is none":        {[]string{"LCP_PORT=", "LCPSERVER_PORT=1002", "LCP_LOG_LEVEL=", "LCPSERVER_LOGLEVEL="}, 1002, "warn"},
+		"the last one counts":           {[]string{"LCP_PORT=1004", "LCP_PORT=1005"}, 1005, "warn"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := load(t, file, tt.variables...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Port != tt.port || c.LogLevel != tt.level || c.License.Provider != "https://file.example.com" {
+				t.Errorf("port %d, level %s, provider %s, want %d, %s", c.Port, c.LogLevel, c.License.Provider, tt.port, tt.level)
+			}
+		})
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Parallel()
+	want := defaultConfig()
+	want.License.Provider = want.PublicBaseURL
+	for name, text := range map[string]string{
+		"empty file":         "",
+		"comments":           "# nothing\n",
+		"null":               "null\n",
+		"empty JSON":         "{}",
+		"keys without value": "port:\nstatus:\ndsn: ~\nlicense:\n  provider:\njwt:\n  admin:\ncors_origins:\n",
+		"zeros":              "port: 0\nstatus: {renew_default_days: 0}\ndashboard: {excessive_sharing_threshold: 0}\n",
+	} {
+		got, err := load(t, text)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if diff := cmp.Diff(want, got, cmp.AllowUnexported(Config{})); diff != "" {
+			t.Errorf("%s: configuration (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+func TestConfigServerKeys(t *testing.T) {
+	t.Parallel()
+	got, err := load(t, `{"address": "0.0.0.0:8443", "ops_address": "", "tls": {"cert": "c.pem", "key": "k.pem"},
+		"limits": {"public_per_second": 0.5, "logins_per_minute": 0}, "trust_forwarded_for": yes, "shutdown_timeout": "1m30s",
+		"cors_origins": ["https://dashboard.example.com", "http://localhost:3000"], "profile_helper": {"command": "helper, --fast"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := defaultConfig()
+	want.License.Provider = want.PublicBaseURL
+	want.Address, want.OpsAddress, want.TLS, want.Limits = "0.0.0.0:8443", "", TLS{"c.pem", "k.pem"}, Limits{0.5, 0}
+	want.TrustForwardedFor, want.ShutdownTimeout = true, 90*time.Second
+	want.CORSOrigins = []string{"https://dashboard.example.com", "http://localhost:3000"}
+	want.ProfileHelper.Command = []string{"helper", "--fast"}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Config{})); diff != "" {
+		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+// Every key can be set by a variable under both names.
+func TestConfigEveryKeyHasVariables(t *testing.T) {
+	t.Parallel()
+	for _, k := range configKeys() {
+		text := map[string]string{
+			"int": "3", "float64": "3", "bool": "true", "time.Duration": "3s", "map[string]string": "a:b",
+			"[]string": "https://a.example.com", "string": "https://a.example.com/{license_id}",
+		}[k.field.Type.String()]
+		name := strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
+		section, rest, _ := strings.Cut(strings.ToUpper(k.name), ".")
+		documented := strings.TrimSuffix(strings.ReplaceAll(section, "_", "")+"_"+strings.ReplaceAll(rest, "_", ""), "_")
+		for _, variable := range []string{"LCP_" + name, "LCPSERVER_" + documented} {
+			got, ok := k.fromEnvironment(environment{[]string{variable + "=" + text}})
+			var c Config
+			if err := k.set(&c, &yaml.Node{Kind: yaml.ScalarNode, Value: got}); !ok || err != nil {
+				t.Errorf("%s=%s: %v, %v", variable, text, ok, err)
+			} else if reflect.ValueOf(c).FieldByIndex(k.index).IsZero() {
+				t.Errorf("%s=%s does not set %s", variable, text, k.name)
+			}
+		}
+	}
+}
+
+func TestConfigFaults(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		text      string
+		variables []string
+		want      []string
+	}{
+		"links without the license": {
+			text: "license: {hint_link: 'https://a.example.com/hint'}\n" +
+				"status: {fresh_license_link: 'https://a.example.com/license', renew_link: 'https://a.example.com/renew'}",
+			want: []string{
+				`status.fresh_license_link: "https://a.example.com/license" does not contain {license_id}: put it where the identifier of the license belongs`,
+				`status.renew_link: "https://a.example.com/renew" does not contain {license_id}: put it where the identifier of the license belongs`,
+			},
+		},
+		"everything at once": {
+			text: `
+prot: 1
+log_level: loud
+public_base_url: lcp.example.com
+port: many
+access: {username: "a:b"}
+license: {provider: nobody, profile: "http://example.com/p", hint_link: "/hint"}
+status: {renew_max_days: -1, allow_renew_on_expired_licenses: perhaps}
+dashboard: 7
+certificate: {cert: c.pem}
+tls: {key: k.pem}
+limits: {public_per_second: -1, logins_per_minute: .nan}
+cors_origins: ["*", "https://a.example.com/"]
+shutdown_timeout: 30
+address: 8989
+ops_address: nowhere
+resources: [a]
+jwt: {secret_key: short}
+`,
+			want: []string{
+				`access.username: must not contain a colon, which HTTP takes for its end`,
+				`access: username and password go together`,
+				`address: "8989" is not an address to listen at, as in 127.0.0.1 or 0.0.0.0:8989`,
+				`certificate: cert and private_key go together`,
+				`cors_origins: "*" is not an origin, as in https://dashboard.example.com`,
+				`cors_origins: "https://a.example.com/" is not an origin, as in https://dashboard.example.com`,
+				`dashboard: must be a section, with keys and values of its own`,
+				`jwt.secret_key: it has 5 bytes, but 32 are the least: openssl rand -base64 48 makes one`,
+				`license.hint_link: URI template "/hint": "/hint" is not an absolute http or https URL`,
+				"license.profile: " + profile.Validate("http://example.com/p").Error(),
+				`license.provider: "nobody" is not an absolute URI`,
+				`limits.logins_per_minute: ".nan" is not a number`,
+				`limits.public_per_second: -1 is not between 0, for no limit, and a million`,
+				`log_level: "loud" is not one of debug, info, warn, error`,
+				`ops_address: "nowhere" is not an address to listen at, as in 127.0.0.1:8990, nor off`,
+				`port: "many" is not a whole number`,
+				`prot: unknown key, did you mean port?`,
+				`public_base_url: "lcp.example.com" is not an absolute http or https URL without a query`,
+				`resources: must be a single value`,
+				`shutdown_timeout: "30" is not a time as in 30s`,
+				`status.allow_renew_on_expired_licenses: "perhaps" is not true or false`,
+				`status.renew_max_days: -1 is negative`,
+				`tls: cert and key go together`,
+			},
+		},
+		"from variables": {
+			variables: []string{"LCP_PORT=70000", "LCPSERVER_JWT_ADMIN=alice", "LCP_SHUTDOWN_TIMEOUT=-1s"},
+			want: []string{
+				"jwt.admin: must be name:password pairs, separated by commas",
+				"port: 70000 is not between 1 and 65535",
+				"shutdown_timeout: -1s is not more than nothing",
+			},
+		},
+		"keys given twice": {
+			text: "port: 1\nport: 2\njwt:\n  admin: {a: b, a: c}\n",
+			want: []string{`jwt.admin: user "a" is there twice`, "port: is there twice"},
+		},
+		"no keys":              {text: "- port", want: []string{"the file: must be keys and values"}},
+		"users without values": {text: "jwt: {admin: {alice: , '': x}}", want: []string{`jwt.admin: user "" needs a name and a password`, `jwt.admin: user "alice" needs a name and a password`}},
+		"users in a list":      {text: "jwt: {admin: [alice]}", want: []string{"jwt.admin: must be a section of names with their passwords"}},
+		"list in a list":       {text: "cors_origins: [[a]]", want: []string{"cors_origins: an item of the list must be a single value"}},
+		"one address for two":  {text: "ops_address: 127.0.0.1:8989", want: []string{`ops_address: "127.0.0.1:8989" is where the license server itself listens`}},
+		"password is nowhere":  {text: "dsn: mysql://u:PASSWORD_PLACEHOLDER@tcp(db:3306)/lcp", want: []string{"dsn: it contains PASSWORD_PLACEHOLDER, but MYSQL_PASSWORD_FILE names no file to take the password from"}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(t, tt.text, tt.variables...)
+			if diff := cmp.Diff(tt.want, faultsOf(err)); diff != "" {
+				t.Errorf("faults (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestConfigSuggestions(t *testing.T) {
+	t.Parallel()
+	for key, want := range map[string]string{
+		"license.hintlink":       "license.hint_link",
+		"publicbaseurl":          "public_base_url",
+		"status.renew_max_day":   "status.renew_max_days",
+		"renew_max_days":         "status.renew_max_days",
+		"Port":                   "port",
+		"tls.certificate":        "tls.cert",
+		"jwt.secretkey":          "jwt.secret_key",
+		"completely_other_thing": "",
+	} {
+		suggestion := nearest(key, configKeys())
+		if want != "" {
+			want = ", did you mean " + want + "?"
+		}
+		if suggestion != want {
+			t.Errorf("%s: %q, want %q", key, suggestion, want)
+		}
+	}
+}
+
+func TestConfigUnreadable(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"syntax": "a: [", "two documents": "port: 1\n---\nport: 2\n", "tabs": "a:\n\tb: c", "bytes": "\xff\xfe\x00", "anchor": "port: *port",
+	} {
+		if c, err := load(t, text); err == nil {
+			t.Errorf("%s: accepted as %v", name, c)
+		}
+	}
+	if _, err := loadConfig(filepath.Join(t.TempDir(), "missing.yaml"), environment{}); err == nil || !strings.HasSuffix(err.Error(), "missing.yaml: no such file or directory") {
+		t.Errorf("missing file: %v", err)
+	}
+}
+
+func TestConfigSecretFiles(t *testing.T) {
+	t.Parallel()
+	access := writeFile(t, "access.txt", "api : pass:word \r\nbob:bob-password\n\nHugh:hugh-password")
+	token := writeFile(t, "token.txt", strings.Repeat("s", 40)+"\n")
+	password := writeFile(t, "mysql.txt", "s3c/r@t\n")
+	c, err := load(t, "dsn: mysql://lcp:PASSWORD_PLACEHOLDER@tcp(mysql:3306)/lcpserver\njwt: {admin: {bob: old, Eve: eve-password}}\n",
+		"LCPSERVER_ACCESS_FILE="+access, "JWT_SECRETKEY_FILE="+token, "MYSQL_PASSWORD_FILE="+password,
+		"LCPSERVER_ACCESS_USERNAME=overridden", "LCPSERVER_ACCESS_PASSWORD=overridden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Access{"api", "pass:word"}); c.Access != want {
+		t.Errorf("access = %v, want %v", c.Access, want)
+	}
+	want := JWT{strings.Repeat("s", 40), map[string]string{"bob": "bob-password", "Hugh": "hugh-password", "Eve": "eve-password"}}
+	if diff := cmp.Diff(want, c.JWT); diff != "" {
+		t.Errorf("jwt (-want +got):\n%s", diff)
+	}
+	if want := "mysql://lcp:s3c/r@t@tcp(mysql:3306)/lcpserver"; c.DSN != want {
+		t.Errorf("dsn = %s, want %s", c.DSN, want)
+	}
+}
+
+func TestConfigSecretFileFaults(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	access := writeFile(t, "access.txt", "api:password\nhunter2\n")
+	_, err := load(t, "dsn: mysql://u:p@tcp(db)/lcp",
+		"LCPSERVER_ACCESS_FILE="+access, "JWT_SECRETKEY_FILE="+dir+"/token", "MYSQL_PASSWORD_FILE="+dir+"/mysql")
+	want := []string{
+		"JWT_SECRETKEY_FILE: read " + dir + "/token: no such file or directory",
+		"LCPSERVER_ACCESS_FILE: read " + access + ": line 2 is not user:password",
+		"MYSQL_PASSWORD_FILE: read " + dir + "/mysql: no such file or directory",
+	}
+	if diff := cmp.Diff(want, faultsOf(err)); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	if _, err := load(t, "dsn: lcp.db", "MYSQL_PASSWORD_FILE="+dir+"/mysql"); err != nil {
+		t.Errorf("another database than MySQL: %v", err)
+	}
+	c, err := load(t, "", "LCPSERVER_ACCESS_FILE="+writeFile(t, "access.txt", "\nbob:bob-password\n"))
+	if err != nil || c.Access != (Access{}) || len(c.JWT.Admin) != 1 {
+		t.Errorf("file with an empty first line: access %v, jwt %v, %v", c.Access, c.JWT, err)
+	}
+}
+
+func TestWithPassword(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		dsn, want string
+		takes     bool
+	}{
+		"placeholder":          {"mysql://u:PASSWORD_PLACEHOLDER@tcp(db:3306)/lcp", "mysql://u:a/b%@tcp(db:3306)/lcp", true},
+		"older password":       {"mysql://u:old@tcp(db:3306)/lcp", "mysql://u:a/b%@tcp(db:3306)/lcp", true},
+		"in a URL":             {"postgres://u:PASSWORD_PLACEHOLDER@db/lcp", "postgres://u:a%2Fb%25@db/lcp", true},
+		"older in a URL":       {"mysql://u:o@ld@db:3306/lcp?x=/@", "mysql://u:a%2Fb%25@db:3306/lcp?x=/@", true},
+		"without scheme":       {"u:PASSWORD_PLACEHOLDER@tcp(db)/lcp", "u:a/b%@tcp(db)/lcp", true},
+		"MySQL, no password":   {"mysql://u@tcp(db)/lcp", "mysql://u@tcp(db)/lcp", false},
+		"MySQL, no user":       {"mysql://tcp(db:3306)/lcp", "mysql://tcp(db:3306)/lcp", false},
+		"PostgreSQL as it is":  {"postgres://u:old@db/lcp", "postgres://u:old@db/lcp", false},
+		"SQLite":               {"sqlite3://lcp.db", "sqlite3://lcp.db", false},
+		"nothing":              {"", "", false},
+		"nothing but a scheme": {"mysql://", "mysql://", false},
+	}
+	for name, tt := range tests {
+		if got, takes := withPassword(tt.dsn, "a/b%"); got != tt.want || takes != tt.takes {
+			t.Errorf("%s: withPassword(%s) = %s, %v, want %s, %v", name, tt.dsn, got, takes, tt.want, tt.takes)
+		}
+	}
+}
+
+// hunter is the secret in the tests that look for it in what is printed.
+const hunter = "hunter2"
+
+func TestConfigFaultsTellNoSecrets(t *testing.T) {
+	t.Parallel()
+	for name, text := range map[string]string{
+		"in a list":        "access: {username: u, password: [hunter2]}",
+		"in a section":     "access: {username: u, password: {hunter2: hunter2}}",
+		"as an anchor":     "access:\n  username: u\n  password: *hunter2\n",
+		"as a tag":         "access:\n  username: u\n  password: !hunter2\n",
+		"without a user":   "access: {password: hunter2}",
+		"too short":        "jwt: {secret_key: hunter2}",
+		"in a user's list": "jwt: {admin: {alice: [hunter2]}}",
+		"in the users":     "jwt: {admin: [hunter2, 'alice:hunter2']}",
+		"users as a text":  "jwt: {admin: 'alice:hunter1,hunter2'}",
+		"in dsn":           "dsn: mysql://u:hunter2PASSWORD_PLACEHOLDER@db/x",
+		"dsn in a list":    "dsn: ['mysql://u:hunter2@db/x']",
+		"syntax":           "access: {password: hunter2, ]}",
+		"colon":            "access:\n  password: hunter2: x\n",
+		"unclosed":         "access:\n  password: \"hunter2\n",
+		"percent":          "access:\n  password: %hunter2\n",
+		"at":               "access:\n  password: @hunter2\n",
+	} {
+		_, err := load(t, text)
+		if err == nil {
+			t.Errorf("%s: %q is accepted", name, text)
+		} else if strings.Contains(err.Error(), hunter) {
+			t.Errorf("%s: the secret is in the error: %v", name, err)
+		}
+	}
+}
+
+func TestConfigShowHidesSecrets(t *testing.T) {
+	t.Parallel()
+	var c Config
+	hidden := 0
+	for _, k := range configKeys() {
+		if k.field.Tag.Get("secret") == "" {
+			continue
+		}
+		hidden++
+		value := reflect.ValueOf(&c).Elem().FieldByIndex(k.index)
+		switch value.Kind() {
+		case reflect.String:
+			value.SetString(hunter)
+		default:
+			value.Set(reflect.ValueOf(map[string]string{"Alice": hunter}))
+		}
+	}
+	var out bytes.Buffer
+	if err := (&app{streams: streams{out: &out}}).showConfig(c); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), hunter) || strings.Count(out.String(), "(set)") != hidden || !strings.Contains(out.String(), "Alice") {
+		t.Errorf("of %d secrets this is shown:\n%s", hidden, out.String())
+	}
+	if hidden < 4 { // dsn, access.password, jwt.secret_key, jwt.admin
+		t.Errorf("only %d keys count as secrets", hidden)
+	}
+}
+
+func TestListenAddress(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ base, address, want string }{
+		"localhost":              {base: "http://localhost:8989", want: "127.0.0.1:8989"},
+		"below localhost":        {base: "http://lcp.LocalHost", want: "127.0.0.1:8989"},
+		"loopback":               {base: "http://127.0.0.2:80/x", want: "127.0.0.2:8989"},
+		"loopback of IPv6":       {base: "http://[::1]:8989", want: "[::1]:8989"},
+		"public":                 {base: "https://lcp.example.com", want: ":8989"},
+		"public by number":       {base: "http://192.0.2.1:8989", want: ":8989"},
+		"not quite localhost":    {base: "http://localhost.example.com", want: ":8989"},
+		"address":                {base: "http://localhost:8989", address: "0.0.0.0:80", want: "0.0.0.0:80"},
+		"address without port":   {base: "https://lcp.example.com", address: "127.0.0.1", want: "127.0.0.1:8989"},
+		"IPv6 without port":      {base: "https://lcp.example.com", address: "::1", want: "[::1]:8989"},
+		"IPv6 in brackets":       {base: "https://lcp.example.com", address: "[::1]", want: "[::1]:8989"},
+		"any free port":          {base: "https://lcp.example.com", address: "127.0.0.1:0", want: "127.0.0.1:0"},
+		"all interfaces, a port": {base: "http://localhost:8989", address: ":80", want: ":80"},
+		"name":                   {base: "http://localhost:8989", address: "lcp-1.internal", want: "lcp-1.internal:8989"},
+	}
+	for name, tt := range tests {
+		c, err := load(t, fmt.Sprintf("public_base_url: %q\naddress: %q\n", tt.base, tt.address))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := c.listenAddress(); got != tt.want {
+			t.Errorf("%s: listens at %s, want %s", name, got, tt.want)
+		}
+	}
+}
+
+func TestOpsListenAddress(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"":                       "127.0.0.1:8990",
+		"ops_address: ''":        "",
+		"ops_address: off":       "",
+		"ops_address: 'off'":     "",
+		"ops_address: :9000":     ":9000",
+		"ops_address: '[::1]:9'": "[::1]:9",
+	} {
+		c, err := load(t, text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got := c.opsListenAddress(); got != want {
+			t.Errorf("%s: listens at %q, want %q", text, got, want)
+		}
+	}
+}
+
+// The documentation tells every key and its default.
+func TestConfigDocumentation(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range configKeys() {
+		if !bytes.Contains(text, []byte("`"+k.name+"`")) {
+			t.Errorf("docs/configuration.md does not tell of %s", k.name)
+		}
+	}
+}
+
+// A configuration that is accepted is the same when it is written and read again.
+func FuzzConfig(f *testing.F) {
+	f.Add(documented)
+	f.Add("a: &a {b: *a}\nport: *a")
+	f.Add("jwt: {admin: {A.b: '~', '': x}}\nshutdown_timeout: 1h\nlimits: {public_per_second: 1e3}")
+	f.Add("cors_origins: [https://a.example.com]\nops_address: off\nprofile_helper: {command: [a, b]}")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := load(t, text)
+		if err != nil {
+			return
+		}
+		written, err := yaml.Marshal(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := load(t, string(written))
+		if err != nil {
+			t.Fatalf("%v\nin\n%s", err, written)
+		}
+		empty := func(n int) bool { return n == 0 }
+		if diff := cmp.Diff(c, again, cmp.AllowUnexported(Config{}),
+			cmp.FilterValues(func(x, y []string) bool { return empty(len(x)) && empty(len(y)) }, cmp.Ignore()),
+			cmp.FilterValues(func(x, y map[string]string) bool { return empty(len(x)) && empty(len(y)) }, cmp.Ignore())); diff != "" {
+			t.Errorf("read again (-first +again):\n%s\nwritten as\n%s", diff, written)
+		}
+	})
+}

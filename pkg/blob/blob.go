@@ -29,8 +29,8 @@ var (
 )
 
 // A Store keeps objects under names, which are slash-separated relative paths
-// that CheckName accepts. Every method but URL returns ErrName for others. All
-// methods may be called by several goroutines at once.
+// that CheckName accepts. Every method that can fail returns ErrName for
+// others. All methods may be called by several goroutines at once.
 type Store interface {
 	// Put stores what write writes, once write has returned nil; the object
 	// then has the name, at once in the place of one that had it. If write
@@ -58,6 +58,9 @@ type Store interface {
 	// URL returns the address that readers download the object from, whether
 	// or not there is one.
 	URL(name string) string
+
+	// Location tells people where the object is kept: a path, or an s3 URL.
+	Location(name string) string
 }
 
 // Meta is what a store is told of an object besides its bytes. All fields are
@@ -66,8 +69,7 @@ type Meta struct {
 	ContentType  string  // media type
 	Disposition  string  // value of the header Content-Disposition
 	CacheControl string  // value of the header Cache-Control; "" for the store's own
-	Size         int64   // about how many bytes to expect; 0 if unknown. A hint, no more
-	SHA256       *Digest // of the bytes, where known before; others are refused with ErrChecksum
+	SHA256       *Digest // of the bytes, where known before: Put refuses others with ErrChecksum
 }
 
 // Info is what a store knows of an object.
@@ -84,11 +86,11 @@ func (d Digest) String() string { return hex.EncodeToString(d[:]) }
 
 // ParseDigest reads 64 hexadecimal digits.
 func ParseDigest(s string) (Digest, error) {
-	var d Digest
-	if n, err := hex.Decode(d[:], []byte(s)); len(s) != 2*len(d) || n != len(d) || err != nil {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != sha256.Size {
 		return Digest{}, fmt.Errorf("%q is not a SHA-256 in hexadecimal", s)
 	}
-	return d, nil
+	return Digest(b), nil
 }
 
 // Holds reports whether the store has, under the name, an object of exactly

@@ -22,7 +22,7 @@ const (
 
 	// maxDuration is a hundred years, beyond any loan.
 	maxDuration = 36600 * day
-	shortMonth  = 30 * day // to compare a sum with maxDuration
+	meanMonth   = maxDuration / 1200 // to compare a sum with it
 
 	maxDurationText = 64 // bytes
 	maxDigits       = 9  // of a number or its fraction
@@ -112,7 +112,7 @@ func (d *Duration) add(number string, p part, fraction bool) error {
 	if err != nil {
 		return errDuration
 	}
-	unit := p.rest + time.Duration(p.months)*shortMonth
+	unit := p.rest + time.Duration(p.months)*meanMonth
 	if time.Duration(n) > maxDuration/unit {
 		return errTooLong
 	}
@@ -121,7 +121,7 @@ func (d *Duration) add(number string, p part, fraction bool) error {
 	for tenth := p.rest / 10; digits != ""; tenth, digits = tenth/10, digits[1:] {
 		d.rest += time.Duration(digits[0]-'0') * tenth // exact: a second is 10⁹ ns
 	}
-	if time.Duration(d.months)*shortMonth+d.rest > maxDuration {
+	if time.Duration(d.months)*meanMonth+d.rest > maxDuration {
 		return errTooLong
 	}
 	return nil

@@ -105,7 +105,7 @@ func Generate(provider string, a Algorithm, now time.Time) (Secret, error) {
 	id := make([]byte, 8)
 	rand.Read(id)
 	s := Secret{Provider: provider, KeyID: hex.EncodeToString(id), Algorithm: a, State: Pending, Created: now, Changed: now}
-	s.Value = Value{&value}
+	s.Value = owned(value)
 	return s, nil
 }
 
@@ -152,14 +152,17 @@ func (s Secret) SHA256(message ...[]byte) []byte {
 // A Value is the secret itself. It does not print, not even as part of another
 // value that prints its fields; Hex shows it where that is wanted.
 type Value struct {
-	bytes *[]byte // behind a pointer, which is what fmt prints of an unexported field
+	// A function, of which fmt prints the address even in an unexported field,
+	// where it does not ask for Format.
+	bytes func() []byte
 }
 
 // NewValue returns a value of those bytes, which it copies.
 func NewValue(secret []byte) Value {
-	secret = slices.Clone(secret)
-	return Value{&secret}
+	return owned(slices.Clone(secret))
 }
+
+func owned(secret []byte) Value { return Value{func() []byte { return secret }} }
 
 // ParseValue reads a value from hexadecimal digits in either case. The error
 // does not show them.
@@ -168,7 +171,7 @@ func ParseValue(digits string) (Value, error) {
 	if err != nil || len(b) == 0 || len(b) > maxSize {
 		return Value{}, fmt.Errorf("secret is not an even number of hexadecimal digits, %d at most", 2*maxSize)
 	}
-	return Value{&b}, nil
+	return owned(b), nil
 }
 
 // Bytes returns the secret, to be used and not to be kept or changed.
@@ -176,7 +179,7 @@ func (v Value) Bytes() []byte {
 	if v.bytes == nil {
 		return nil
 	}
-	return *v.bytes
+	return v.bytes()
 }
 
 func (v Value) size() int { return len(v.Bytes()) }

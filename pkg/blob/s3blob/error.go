@@ -1,0 +1,134 @@
+package s3blob
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+
+	"github.com/lcp-tools/lcp/pkg/blob"
+)
+
+// failed says what was being done with which object, why it did not work and
+// what to do about it. It returns nil for nil, and the cause of ctx if that is
+// done.
+func (s *Store) failed(ctx context.Context, doing, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	} else {
+		err = explain(err)
+	}
+	return fmt.Errorf("%s s3://%s/%s: %w", doing, s.options.Bucket, key, err)
+}
+
+// An explained error says in fewer words what the SDK does, and what to do.
+type explained struct {
+	text string
+	errs []error // that it is
+}
+
+func (e *explained) Error() string   { return e.text }
+func (e *explained) Unwrap() []error { return e.errs }
+
+func explain(err error) error {
+	var request *url.Error
+	var api smithy.APIError
+	e := &explained{errs: []error{err}}
+	switch {
+	case errors.As(err, &api):
+		kind, advice := advise(api.ErrorCode(), err)
+		if kind != nil {
+			e.errs = append(e.errs, kind)
+			e.text = kind.Error() + ": "
+		}
+		e.text += strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ") + inAttempts(err) + advice
+	case errors.As(err, &request):
+		e.text = "no answer from " + host(request.URL) + inAttempts(err) + ": " + request.Err.Error()
+	case strings.Contains(err.Error(), "get credentials"): // there is no type to know it by
+		e.text = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws, or run where a role is attached"
+	default:
+		return err
+	}
+	return e
+}
+
+// code is the code of the server's error, or "".
+func code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// advise gives the kind of an error, if it is one that the port knows, and what
+// to do: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+// HEAD requests have no body, so their errors are called by their status alone.
+func advise(code string, err error) (kind error, advice string) {
+	switch code {
+	case "NoSuchKey", "NotFound":
+		return blob.ErrNotFound, ""
+	case "NoSuchBucket":
+		return nil, "; create the bucket, or correct its name"
+	case "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
+		return blob.ErrChecksum, "; the bytes changed on their way, upload them again"
+	case "AccessDenied", "AllAccessDisabled", "Forbidden":
+		return nil, "; the credentials need s3:PutObject, s3:AbortMultipartUpload, s3:GetObject, s3:DeleteObject and s3:ListBucket here" +
+			" (and s3:PutObjectAcl for an ACL, kms:GenerateDataKey and kms:Decrypt for a KMS key)"
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
+		return nil, "; check the credentials, and that they are for this server"
+	case "ExpiredToken":
+		return nil, "; the credentials have expired, get new ones"
+	case "RequestTimeTooSkewed":
+		return nil, "; set this machine's clock"
+	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "IllegalLocationConstraintException":
+		return nil, "; the bucket is in another region" + bucketRegion(err) + ", set that one"
+	case "SlowDown", "ServiceUnavailable":
+		return nil, "; send less at once, or later"
+	case "PreconditionFailed":
+		return nil, "; another object took its place while it was read, begin again"
+	default:
+		return nil, ""
+	}
+}
+
+// bucketRegion is the region that the server names, if it does.
+func bucketRegion(err error) string {
+	var answer *awshttp.ResponseError
+	if !errors.As(err, &answer) || answer.HTTPResponse() == nil {
+		return ""
+	}
+	if r := answer.HTTPResponse().Header.Get("X-Amz-Bucket-Region"); r != "" {
+		return " (" + r + ")"
+	}
+	return ""
+}
+
+// inAttempts tells how often it was tried, if more than once.
+func inAttempts(err error) string {
+	var tried *retry.MaxAttemptsError
+	if !errors.As(err, &tried) {
+		return ""
+	}
+	return fmt.Sprintf(" (%d attempts)", tried.Attempt)
+}
+
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "the server"
+	}
+	return u.Host
+}
+
+// errNotS3 is returned for an answer of success without what S3 says then, as
+// proxies and login pages give it.
+var errNotS3 = errors.New("the server does not answer as S3 does; check the endpoint, and what is between here and there")

@@ -64,14 +64,14 @@ func (s *Store) AuditLog(ctx context.Context, f AuditFilter, p Page) (list []Aud
 	if !f.Before.IsZero() {
 		c.add("at < ?", ceilMillis(f.Before))
 	}
-	clause := c.page(p, "seq")
+	c.page(p, "seq")
 	rows, err := selectAll(ctx, s, func(r row) (n numbered[AuditEntry], err error) {
 		var at int64
 		e := &n.record
 		err = r.Scan(&n.seq, &at, &e.Actor, &e.Action, &e.Target, &e.Detail)
 		e.At = time.UnixMilli(at).UTC()
 		return n, err
-	}, selectAudit+clause, c.args...)
+	}, selectAudit+c.where()+c.tail, c.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("read audit log: %w", err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // What the counters count.
 const (
-	countStatus       = "license status"    // by status as stored, and by bucket of the end
+	countStatus       = "license status"    // by status as stored, and by day of the end
 	countDevices      = "license devices"   // by number of registered devices, as the period
 	countIssued       = "license issued"    // by day of issue
 	countUsed         = "license used"      // the same, those of them that are not ready any more
@@ -25,12 +25,7 @@ const (
 
 const (
 	day = 24 * time.Hour
-	// endBucket is how finely ends are counted. It is coarse, since most
-	// changes of a license touch its counter: those that are done together
-	// should meet at few rows. It is fine enough for what lies in one bucket
-	// to be counted when it is asked for.
-	endBucket = 30 * day
-	// noEnd is the bucket of licenses without an end.
+	// noEnd is the day on which licenses without an end have it.
 	noEnd = 1 << 40
 )
 
@@ -55,8 +50,11 @@ func (y tally) add(other tally) {
 
 // license counts a license n times, which is 1 or -1.
 func (y tally) license(l *License, n int64) {
-	issued := period(l.Issued, day)
-	y[counter{countStatus, l.Status, bucketOf(l.End)}] += n
+	issued, end := dayOf(l.Issued), int64(noEnd)
+	if !l.End.IsZero() {
+		end = dayOf(l.End)
+	}
+	y[counter{countStatus, l.Status, end}] += n
 	y[counter{countDevices, "", int64(l.DeviceCount)}] += n
 	y[counter{countIssued, "", issued}] += n
 	if l.Status != string(status.Ready) {
@@ -71,23 +69,15 @@ func (y tally) publication(p *Publication, n int64) {
 	}
 }
 
-// bucketOf returns the period in which a license ends.
-func bucketOf(end time.Time) int64 {
-	if end.IsZero() {
-		return noEnd
-	}
-	return period(end, endBucket)
-}
-
-// period returns the number of the period of some length in which t lies,
-// counted from 1970. A zero time lies in the first.
-func period(t time.Time, length time.Duration) int64 {
+// dayOf returns the number of the day, in UTC and counted from 1970, in which t
+// lies. A zero time lies in the first.
+func dayOf(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	ms, unit := t.UnixMilli(), length.Milliseconds()
-	n := ms / unit
-	if ms%unit < 0 {
+	ms := t.UnixMilli()
+	n := ms / day.Milliseconds()
+	if ms%day.Milliseconds() < 0 {
 		n--
 	}
 	return n

@@ -18,6 +18,10 @@ type dialect struct {
 	// may be one and the same.
 	open func(ctx context.Context, name string) (writer, reader *sql.DB, err error)
 
+	// lockMigration, if set, keeps others from migrating until unlock. It
+	// locks for the connection.
+	lockMigration func(ctx context.Context, conn *sql.Conn) (unlock func() error, err error)
+
 	// beforeMigration, if set, makes goose safe against a second process that
 	// migrates the same database at the same time.
 	beforeMigration func(ctx context.Context, writer *sql.DB) error
@@ -29,6 +33,15 @@ type dialect struct {
 	// forUpdate follows a SELECT whose rows stay locked until the end of the
 	// transaction. It is empty where a transaction locks everything.
 	forUpdate string
+
+	// isolation is that of transactions. Every transaction locks what its
+	// decision rests on, so that to read what is committed is enough.
+	isolation sql.IsolationLevel
+
+	// through follows the name of a table that is to be read through an
+	// index. The database would often choose another one, since it does not
+	// know the values of placeholders. "" leaves the choice to it.
+	through func(index string) string
 
 	// grouped says that operations at the same time share a transaction,
 	// because there is only one at a time.

@@ -16,25 +16,47 @@ var ErrDSN = errors.New("unusable data source name")
 // memory is the SQLite name of a database that ends with its connection.
 const memory = ":memory:"
 
-// parseDSN returns the path of the SQLite database that dsn names, or memory.
-// Errors do not repeat what follows a scheme, which may hold a password.
-func parseDSN(dsn string) (string, error) {
+// A dataSource is what a data source name names.
+type dataSource struct {
+	dialect func() (*dialect, error)
+	source  string // as the dialect opens it
+	shown   string // without secrets
+}
+
+// parseDSN reads the name of a database. Errors do not repeat what follows a
+// scheme, which may hold a password.
+func parseDSN(dsn string) (dataSource, error) {
 	scheme, rest, hasScheme := strings.Cut(dsn, "://")
 	switch {
 	case dsn == "":
-		return "", fmt.Errorf("%w: it is empty", ErrDSN)
+		return dataSource{}, fmt.Errorf("%w: it is empty", ErrDSN)
 	case strings.HasPrefix(dsn, "file:"):
-		return parseFileURI(dsn)
+		return sqliteDatabase(parseFileURI(dsn))
 	case hasScheme && (scheme == "sqlite" || scheme == "sqlite3"):
-		return parseSQLiteURL(rest)
+		return sqliteDatabase(parseSQLiteURL(rest))
 	case hasScheme && (scheme == "postgres" || scheme == "postgresql"):
-		return "", fmt.Errorf("%w: PostgreSQL is not built in yet", ErrDSN)
-	case hasScheme && scheme == "mysql", strings.Contains(dsn, "@tcp("), strings.Contains(dsn, "@unix("):
-		return "", fmt.Errorf("%w: MySQL is not built in yet", ErrDSN)
+		shown, err := parsePostgresURL(dsn)
+		return dataSource{postgresDialect, dsn, shown}, err
+	case hasScheme && (scheme == "mysql" || scheme == "mariadb"):
+		return mysqlDatabase(rest)
+	case strings.Contains(dsn, "@tcp("), strings.Contains(dsn, "@unix("):
+		return mysqlDatabase(dsn)
 	case hasScheme:
-		return "", fmt.Errorf("%w: scheme %q is not known, use a path or sqlite://", ErrDSN, scheme)
+		return dataSource{}, fmt.Errorf("%w: scheme %q is not known, use a path, sqlite://, postgres:// or mysql://", ErrDSN, scheme)
 	}
-	return dsn, nil
+	return sqliteDatabase(dsn, nil)
+}
+
+func sqliteDatabase(path string, err error) (dataSource, error) {
+	return dataSource{sqliteDialect, path, path}, err
+}
+
+func mysqlDatabase(name string) (dataSource, error) {
+	config, err := parseMySQL(name)
+	if err != nil {
+		return dataSource{}, err
+	}
+	return dataSource{mysqlDialect, name, shownMySQL(config)}, nil
 }
 
 // parseSQLiteURL reads what follows sqlite:// or sqlite3://. That is a path as

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -25,20 +24,12 @@ type Event struct {
 	At         time.Time
 }
 
-// A Device is one that is registered with a license.
-type Device struct {
-	ID         string
-	Name       string // as it was when the device was registered
-	Registered time.Time
-}
-
 const (
-	selectDevice  = "SELECT COUNT(*) FROM devices WHERE license_uuid = ? AND device_id = ?"
-	selectDevices = `SELECT device_id, device_name, registered FROM devices WHERE license_uuid = ?
-	ORDER BY registered DESC, device_id DESC LIMIT ?`
-	insertDevice = "INSERT INTO devices (license_uuid, device_id, device_name, registered) VALUES (?, ?, ?, ?)"
-	selectEvents = "SELECT type, device_id, device_name, at FROM events WHERE license_uuid = ? ORDER BY seq LIMIT ? OFFSET ?"
-	insertEvent  = "INSERT INTO events (license_uuid, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?)"
+	selectDevice = `SELECT COUNT(*) FROM (SELECT 1 FROM license_events WHERE device_id = ? AND license_uuid = ? AND type = 'register'
+	LIMIT 1) found`
+	selectEvents = `SELECT type, device_id, device_name, at FROM license_events WHERE license_uuid = ? AND number > ? AND number <= ?
+	ORDER BY number`
+	insertEvent = "INSERT INTO license_events (license_uuid, number, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?, ?)"
 )
 
 // isRegistered reports whether a device is registered with a license that the
@@ -47,30 +38,27 @@ func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool
 	if device == "" || l.DeviceCount == 0 {
 		return false, nil
 	}
-	n, err := selectOne(ctx, t, scanCount, selectDevice, l.UUID, device)
+	n, err := selectOne(ctx, t, scanCount, selectDevice, device, l.UUID)
 	return n > 0, err
 }
 
-// writeEvent adds an event to a license that the transaction has locked, and
-// registers its device if that is what it tells. The counts of l follow.
+// writeEvent adds an event to a license that the transaction has locked. The
+// counts of l follow.
 func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 	if err := e.check(); err != nil {
 		return err
 	}
-	at := e.At.UnixMilli()
+	if e.Type == EventRegister {
+		known, err := isRegistered(ctx, t, l, e.DeviceID)
+		if err != nil {
+			return err
+		}
+		if !known {
+			l.DeviceCount++
+		}
+	}
 	l.events++
-	if err := t.exec(ctx, insertEvent, l.UUID, e.Type, e.DeviceID, e.DeviceName, at); err != nil {
-		return err
-	}
-	if e.Type != EventRegister {
-		return nil
-	}
-	known, err := isRegistered(ctx, t, l, e.DeviceID)
-	if err != nil || known {
-		return err
-	}
-	l.DeviceCount++
-	return t.exec(ctx, insertDevice, l.UUID, e.DeviceID, e.DeviceName, at)
+	return t.exec(ctx, insertEvent, l.UUID, l.events, e.Type, e.DeviceID, e.DeviceName, e.At.UnixMilli())
 }
 
 // check refuses an event that cannot be stored, with ErrInvalid.
@@ -106,30 +94,11 @@ func history(ctx context.Context, q querier, license string, count int64) ([]Eve
 	if count == 0 {
 		return nil, nil
 	}
-	skip := max(0, count-maxEvents)
 	return selectAll(ctx, q, func(r row) (Event, error) {
 		var e Event
 		var at int64
 		err := r.Scan(&e.Type, &e.DeviceID, &e.DeviceName, &at)
 		e.At = time.UnixMilli(at).UTC()
 		return e, err
-	}, selectEvents, license, count-skip, skip)
-}
-
-// Devices lists the devices registered with a license, in the order of their
-// registration: the last thousand if there are more. A license that does not
-// exist has none.
-func (s *Store) Devices(ctx context.Context, license string) ([]Device, error) {
-	devices, err := selectAll(ctx, s, func(r row) (Device, error) {
-		var d Device
-		var at int64
-		err := r.Scan(&d.ID, &d.Name, &at)
-		d.Registered = time.UnixMilli(at).UTC()
-		return d, err
-	}, selectDevices, license, maxEvents)
-	if err != nil {
-		return nil, fmt.Errorf("devices of license %q: %w", license, err)
-	}
-	slices.Reverse(devices)
-	return devices, nil
+	}, selectEvents, license, max(0, count-maxEvents), count)
 }

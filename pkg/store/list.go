@@ -33,6 +33,7 @@ func (p Page) check() error {
 type conditions struct {
 	texts []string
 	args  []any
+	tail  string // what follows them
 }
 
 // add puts one more condition, with one placeholder for value.
@@ -49,16 +50,15 @@ func (c *conditions) where() string {
 	return " WHERE " + strings.Join(c.texts, " AND ")
 }
 
-// page narrows the conditions to a page and returns the whole clause. Newest
-// first is the order in which records came. One row more than the page tells
-// whether another page follows.
-func (c *conditions) page(p Page, seq string) string {
+// page narrows the conditions to a page. Newest first is the order in which
+// records came. One row more than the page tells whether another page follows.
+func (c *conditions) page(p Page, seq string) *conditions {
 	if p.After > 0 {
 		c.add(seq+" < ?", int64(p.After))
 	}
-	clause := c.where() + " ORDER BY " + seq + " DESC LIMIT ? OFFSET ?"
+	c.tail = " ORDER BY " + seq + " DESC LIMIT ? OFFSET ?"
 	c.args = append(c.args, p.Limit+1, p.Offset)
-	return clause
+	return c
 }
 
 // numbered is a record of a list with its place.

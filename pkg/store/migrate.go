@@ -40,10 +40,32 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 	return s.applyMigrations(ctx, provider, want)
 }
 
+// lockMigration keeps other processes from migrating, if the database has a way
+// to.
+func (s *Store) lockMigration(ctx context.Context) (unlock func() error, err error) {
+	if s.dialect.lockMigration == nil {
+		return func() error { return nil }, nil
+	}
+	conn, err := s.writer.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	release, err := s.dialect.lockMigration(ctx, conn)
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return func() error { return errors.Join(release(), conn.Close()) }, nil
+}
+
 // applyMigrations runs what is missing. Another process may do so at the same
-// time: each migration is one transaction, so the slower one fails, and then
-// finds it done.
-func (s *Store) applyMigrations(ctx context.Context, provider *goose.Provider, want int64) error {
+// time. Either it waits, or each migration is one transaction, so that the slower
+// process fails, and then finds it done.
+func (s *Store) applyMigrations(ctx context.Context, provider *goose.Provider, want int64) (err error) {
+	unlock, err := s.lockMigration(ctx)
+	if err != nil {
+		return fmt.Errorf("migrate database: %w", err)
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	if s.dialect.beforeMigration != nil {
 		if err := s.dialect.beforeMigration(ctx, s.writer); err != nil {
 			return fmt.Errorf("migrate database: %w", err)

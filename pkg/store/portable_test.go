@@ -13,7 +13,7 @@ import (
 )
 
 // dialectFiles may use the words of one database.
-var dialectFiles = map[string]bool{"sqlite.go": true, "dialect.go": true}
+var dialectFiles = map[string]bool{"sqlite.go": true, "postgres.go": true, "mysql.go": true}
 
 // Words that only some databases know, or know differently.
 var unportable = regexp.MustCompile(`(?i)\b(OR REPLACE|OR IGNORE|REPLACE INTO|RETURNING|ON CONFLICT|ON DUPLICATE|` +

@@ -377,8 +377,8 @@ func (s *Store) Publications(ctx context.Context, f PublicationFilter, p Page) (
 		return nil, 0, fmt.Errorf("list publications: %w", err)
 	}
 	c := f.conditions()
-	clause := c.page(p, "seq")
-	rows, err := selectAll(ctx, s, s.scanPublication, selectPublication+clause, c.args...)
+	c.page(p, "seq")
+	rows, err := selectAll(ctx, s, s.scanPublication, selectPublication+c.where()+c.tail, c.args...)
 	if err != nil {
 		return nil, 0, fmt.Errorf("list publications: %w", err)
 	}
@@ -389,8 +389,11 @@ func (s *Store) Publications(ctx context.Context, f PublicationFilter, p Page) (
 // CountPublications returns how many publications Publications lists on all
 // pages.
 func (s *Store) CountPublications(ctx context.Context, f PublicationFilter) (int64, error) {
-	c := f.conditions()
-	n, err := selectOne(ctx, s, scanCount, "SELECT COUNT(*) FROM publications"+c.where(), c.args...)
+	clause, args := "", []any(nil)
+	if f.ContentType != "" {
+		clause, args = " AND name = ?", []any{f.ContentType}
+	}
+	n, err := s.sum(ctx, countPublications, clause, args...)
 	if err != nil {
 		return 0, fmt.Errorf("count publications: %w", err)
 	}

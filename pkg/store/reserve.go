@@ -57,8 +57,17 @@ func (s *Store) Reserve(ctx context.Context, want Identity) (got Identity, known
 		if err != nil || known {
 			return err
 		}
-		got, err = s.reserve(ctx, t, want)
-		return err
+		reserved, err := s.reserve(ctx, t, want)
+		if err != nil {
+			return err
+		}
+		// Whoever had it reserved may have saved the publication after the
+		// first look: then the reservation was gone, and one could be made.
+		if got, known, err = s.knownIdentity(ctx, t, want); err != nil || !known {
+			got = reserved
+			return err
+		}
+		return t.exec(ctx, deleteReservations, reserved.UUID, sql.NullString{})
 	})
 	if err != nil {
 		return Identity{}, false, fmt.Errorf("reserve publication: %w", err)
@@ -131,8 +140,10 @@ func (s *Store) reserve(ctx context.Context, t tx, want Identity) (Identity, err
 		}
 		want.UUID, want.Key = r.UUID, r.Key // the same, with an alternative identifier now
 	}
-	if err := t.exec(ctx, deleteReservations, want.UUID, nullable(want.AltID)); err != nil {
-		return want, err
+	for _, r := range reserved { // and no other, which somebody may have reserved meanwhile
+		if err := t.exec(ctx, deleteReservations, r.UUID, sql.NullString{}); err != nil {
+			return want, err
+		}
 	}
 	got := want.complete()
 	sealed := s.sealContentKey(got.UUID, got.Key)

@@ -46,6 +46,7 @@ func sqliteDialect() (*dialect, error) {
 		migrations:      migrations,
 		open:            openSQLite,
 		beforeMigration: createSQLiteVersionTable,
+		through:         throughSQLite,
 		grouped:         true,
 		shards:          1,
 		raced:           isSQLiteUnique,
@@ -73,7 +74,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	}
 	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
 	pragmas = append(pragmas, "_pragma=temp_store(memory)")
-	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)"}, pragmas...)
+	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=cache_size(-16384)"}, pragmas...)
 	read := append([]string{"_pragma=query_only(1)"}, pragmas...)
 
 	writer, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(write, "&"))
@@ -169,6 +170,13 @@ func createSQLiteVersionTable(ctx context.Context, writer *sql.DB) error {
 		return err
 	}
 	return tx.Commit()
+}
+
+func throughSQLite(index string) string {
+	if index == "" {
+		return ""
+	}
+	return " INDEXED BY " + index
 }
 
 // isSQLiteUnique reports whether err says that a value must be unique and is

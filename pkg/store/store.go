@@ -12,8 +12,9 @@
 // publication they belong to, so that neither the file nor a backup of it
 // opens a book.
 //
-// SQLite is built in. Statements are written once, with ? as placeholder and in
-// words that PostgreSQL and MySQL share; a dialect holds what differs.
+// Databases are SQLite, which needs nothing beside this program, PostgreSQL, and
+// MySQL or MariaDB. Statements are written once, with ? as placeholder and in
+// words that all of them know; a dialect holds what differs.
 package store
 
 import (
@@ -40,7 +41,10 @@ type Keyring interface {
 // required.
 type Options struct {
 	// DSN names the database: a path, file:…, sqlite://… or sqlite3://… for
-	// SQLite. :memory: is a database that is gone when it is closed.
+	// SQLite, where :memory: is a database that is gone when it is closed;
+	// postgres://user:password@host:5432/database for PostgreSQL;
+	// mysql://user:password@tcp(host:3306)/database, or as a URL, for MySQL
+	// and MariaDB.
 	DSN     string
 	Keyring Keyring
 	Now     func() time.Time
@@ -56,7 +60,7 @@ type Store struct {
 	writer  *sql.DB
 	reader  *sql.DB // may be the writer
 
-	group   *group  // nil if each operation has a transaction of its own
+	group *group // nil if each operation has a transaction of its own
 
 	swept atomic.Int64 // when old claims were last removed, in milliseconds
 
@@ -73,25 +77,28 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := sqliteDialect()
+	d, err := name.dialect()
 	if err != nil {
 		return nil, err
 	}
 	s := &Store{keyring: o.Keyring, now: o.Now, dialect: d, reads: make(map[string]*sql.Stmt)}
-	if s.writer, s.reader, err = d.open(ctx, name); err != nil {
-		return nil, fmt.Errorf("open database %q: %w", name, err)
+	if s.writer, s.reader, err = d.open(ctx, name.source); err != nil {
+		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
 	}
 	if d.grouped && s.writer != s.reader {
 		s.group = newGroup(s)
 	}
-	if err := s.start(ctx, o.Migrate); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %q: %w", name, err), s.Close())
+	if err := s.failure(ctx, s.start(ctx, o.Migrate)); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database %q: %w", name.shown, err), s.Close())
 	}
 	return s, nil
 }
 
 // start makes sure that the database can be worked with.
 func (s *Store) start(ctx context.Context, migrate bool) error {
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
 	if err := s.migrate(ctx, migrate); err != nil {
 		return err
 	}

@@ -69,7 +69,7 @@ func (s *Store) writeOnce(ctx context.Context, work func(tx) error) error {
 	if err := s.prepareWrites(ctx); err != nil {
 		return err
 	}
-	sqlTx, err := s.writer.BeginTx(ctx, nil)
+	sqlTx, err := s.writer.BeginTx(ctx, &sql.TxOptions{Isolation: s.dialect.isolation})
 	if err != nil {
 		return err
 	}
@@ -144,7 +144,7 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	writes := make(map[string]*sql.Stmt)
 	for _, query := range []string{
 		isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
-		selectDevice, insertDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
+		selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
 	} {
 		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
 		if err != nil {

@@ -124,8 +124,7 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 	defer tx.Rollback()
 	licenses := &inserter{tx: tx, driver: driver, into: `licenses (uuid, publication_uuid, user_id, provider, profile, rights_end,
 		status, status_updated, issued, device_count, event_count)`, columns: 11}
-	devices := &inserter{tx: tx, driver: driver, into: "devices (license_uuid, device_id, device_name, registered)", columns: 4}
-	events := &inserter{tx: tx, driver: driver, into: "events (license_uuid, type, device_id, device_name, at)", columns: 5}
+	events := &inserter{tx: tx, driver: driver, into: "license_events (license_uuid, number, type, device_id, device_name, at)", columns: 6}
 	type counter struct {
 		kind, name string
 		period     int64
@@ -135,13 +134,13 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 		r := f.row(n)
 		end, bucket := any(nil), int64(1<<40)
 		if r.end != 0 {
-			end, bucket = r.end, r.end/(30*24*time.Hour).Milliseconds()
+			end, bucket = r.end, r.end/(24*time.Hour).Milliseconds()
 		}
 		err := licenses.add(ctx, r.uuid, r.publication, r.user, "https://provider.example.org", "http://readium.org/lcp/basic-profile",
 			end, r.status, r.issued, r.issued, r.devices, r.devices)
 		for d := range r.devices {
 			id := fmt.Sprintf("device-%d-%d", n, d)
-			err = errors.Join(err, devices.add(ctx, r.uuid, id, "Phone", r.issued), events.add(ctx, r.uuid, store.EventRegister, id, "Phone", r.issued))
+			err = errors.Join(err, events.add(ctx, r.uuid, d+1, store.EventRegister, id, "Phone", r.issued))
 		}
 		if err != nil {
 			return err
@@ -164,7 +163,7 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 	for user, n := range users {
 		err = errors.Join(err, perUser.add(ctx, user, n))
 	}
-	for _, i := range []*inserter{licenses, devices, events, counts, perUser} {
+	for _, i := range []*inserter{licenses, events, counts, perUser} {
 		err = errors.Join(err, i.flush(ctx))
 	}
 	if err != nil {

@@ -6,8 +6,35 @@ ALTER TABLE licenses ADD COLUMN event_count INTEGER NOT NULL DEFAULT 0;
 UPDATE licenses SET event_count = (SELECT COUNT(*) FROM events WHERE events.license_uuid = licenses.uuid)
 WHERE uuid IN (SELECT license_uuid FROM events);
 
--- Records of licenses that were deleted. Their devices and events stay where
--- they are.
+-- What happened to a license lies together, numbered from 1. A device is
+-- registered if there is an event that says so.
+CREATE TABLE license_events (
+    license_uuid TEXT    NOT NULL,
+    number       INTEGER NOT NULL,
+    type         TEXT    NOT NULL,
+    device_id    TEXT    NOT NULL,
+    device_name  TEXT    NOT NULL,
+    at           INTEGER NOT NULL,
+    PRIMARY KEY (license_uuid, number)
+) WITHOUT ROWID;
+INSERT INTO license_events SELECT license_uuid, ROW_NUMBER() OVER (PARTITION BY license_uuid ORDER BY seq),
+    type, device_id, device_name, at FROM events;
+CREATE INDEX license_events_device ON license_events (device_id, license_uuid);
+DROP TABLE devices;
+DROP TABLE events;
+
+-- What lists and searches need, in the order of lists and in few pages: whatever
+-- else a search is for is found by going through it. What is rare has an index
+-- of its own, which the usual life of a license leaves alone.
+DROP INDEX licenses_status;
+DROP INDEX licenses_device_count;
+CREATE INDEX licenses_list ON licenses (seq, status, rights_end, device_count, issued);
+CREATE INDEX licenses_ended ON licenses (status, seq) WHERE status NOT IN ('ready', 'active');
+CREATE INDEX licenses_shared ON licenses (device_count, issued) WHERE device_count > 2;
+CREATE INDEX licenses_issued ON licenses (issued, seq);
+CREATE INDEX licenses_end ON licenses (rights_end);
+
+-- Records of licenses that were deleted. Their events stay where they are.
 CREATE TABLE deleted_licenses (
     uuid             TEXT    NOT NULL PRIMARY KEY,
     publication_uuid TEXT    NOT NULL,
@@ -50,9 +77,9 @@ CREATE TABLE license_users (
     licenses INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- A bucket of ends has 30 days; 1099511627776 is that of no end.
+-- Days count from 1970; 1099511627776 stands for no end.
 INSERT INTO counters SELECT 'license status', status,
-    COALESCE(rights_end / 2592000000 - (rights_end % 2592000000 < 0), 1099511627776), 0, COUNT(*) FROM licenses GROUP BY 2, 3;
+    COALESCE(rights_end / 86400000 - (rights_end % 86400000 < 0), 1099511627776), 0, COUNT(*) FROM licenses GROUP BY 2, 3;
 INSERT INTO counters SELECT 'license devices', '', device_count, 0, COUNT(*) FROM licenses GROUP BY 3;
 INSERT INTO counters SELECT 'license issued', '',
     COALESCE(issued / 86400000 - (issued % 86400000 < 0), 0), 0, COUNT(*) FROM licenses GROUP BY 3;
@@ -100,15 +127,3 @@ CREATE TABLE claims (
     answer     BLOB                          -- sealed under a master key; NULL while there is none
 ) WITHOUT ROWID;
 CREATE INDEX claims_claimed_at ON claims (claimed_at);
-
--- +goose Down
-DROP TABLE claims;
-DROP TABLE audit;
-DROP TABLE locks;
-DROP TABLE api_keys;
-DROP TABLE users;
-DROP TABLE license_users;
-DROP TABLE counters;
-DROP TABLE replacements;
-DROP TABLE deleted_licenses;
-ALTER TABLE licenses DROP COLUMN event_count;

@@ -1,0 +1,365 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/status"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// generateLicense issues a new license. With ?link=true it answers with where
+// the license can be had.
+func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
+	var in api.LicenseRequest
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	begin := s.Now()
+	doc, err := s.Licensing.Generate(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	s.Metrics.licenseIssued("new", s.Now().Sub(begin))
+	if r.URL.Query().Get("link") == "true" {
+		link, err := s.FreshLink.Expand(doc.ID)
+		if err != nil {
+			return err
+		}
+		w.Header().Set("Location", link)
+		w.WriteHeader(http.StatusSeeOther)
+		return nil
+	}
+	return writeLicense(w, http.StatusCreated, doc)
+}
+
+func (s *server) freshLicense(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	var in api.LicenseRequest
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	begin := s.Now()
+	doc, err := s.Licensing.Fresh(r.Context(), id, in)
+	if err != nil {
+		return err
+	}
+	s.Metrics.licenseIssued("fresh", s.Now().Sub(begin))
+	return writeLicense(w, http.StatusOK, doc)
+}
+
+func writeLicense(w http.ResponseWriter, code int, doc *license.Document) error {
+	body := doc.JSON()
+	w.Header().Set("Content-Type", license.MediaType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, _ = w.Write(body)
+	return nil
+}
+
+func (s *server) listLicenses(w http.ResponseWriter, r *http.Request) error {
+	return s.writeLicenses(w, r, store.LicenseFilter{})
+}
+
+// searchLicenses lists the licenses that all given parameters match.
+func (s *server) searchLicenses(w http.ResponseWriter, r *http.Request) error {
+	filter, err := filterOf(r)
+	if err != nil {
+		return err
+	}
+	if filter == (store.LicenseFilter{}) {
+		return problem(http.StatusBadRequest, "one of user, pub, status, count, device, month or date is needed")
+	}
+	return s.writeLicenses(w, r, filter)
+}
+
+// filterOf reads the parameters of a search.
+func filterOf(r *http.Request) (store.LicenseFilter, error) {
+	q := r.URL.Query()
+	f := store.LicenseFilter{
+		UserID: q.Get("user"), PublicationUUID: strings.ToLower(q.Get("pub")), Status: q.Get("status"), DeviceID: q.Get("device"),
+	}
+	if f.Status != "" && !isState(f.Status) {
+		return f, &license.FieldError{Field: "status", Reason: "is not a status of licenses"}
+	}
+	if count := q.Get("count"); count != "" {
+		least, most, ok := strings.Cut(count, ":")
+		var err1, err2 error
+		f.MinDevices, err1 = strconv.Atoi(least)
+		f.MaxDevices, err2 = strconv.Atoi(most)
+		if !ok || err1 != nil || err2 != nil || f.MinDevices < 0 || f.MaxDevices < f.MinDevices {
+			return f, &license.FieldError{Field: "count", Reason: "must be min:max, as in 3:10"}
+		}
+		f.CountDevices = true
+	}
+	var err error
+	f.IssuedFrom, f.IssuedBefore, err = period(q.Get("month"), q.Get("date"))
+	return f, err
+}
+
+// period reads a month (2006-01) or a day (2006-01-02) in UTC; both may be empty.
+func period(month, date string) (from, before time.Time, err error) {
+	switch {
+	case month != "" && date != "":
+		return from, before, &license.FieldError{Field: "date", Reason: "must not be given together with month"}
+	case month != "":
+		if from, err = time.Parse("2006-01", month); err != nil {
+			return from, before, &license.FieldError{Field: "month", Reason: "must be as in 2030-01"}
+		}
+		return from, from.AddDate(0, 1, 0), nil
+	case date != "":
+		if from, err = time.Parse(time.DateOnly, date); err != nil {
+			return from, before, &license.FieldError{Field: "date", Reason: "must be as in 2030-01-31"}
+		}
+		return from, from.AddDate(0, 0, 1), nil
+	default:
+		return from, before, nil
+	}
+}
+
+func (s *server) writeLicenses(w http.ResponseWriter, r *http.Request, filter store.LicenseFilter) error {
+	p, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	list, _, err := s.Store.Licenses(r.Context(), filter, store.Page{Offset: p.offset(), Limit: p.size})
+	if err != nil {
+		return err
+	}
+	total, err := s.Store.CountLicenses(r.Context(), filter)
+	if err != nil {
+		return err
+	}
+	out := make([]api.LicenseInfo, len(list))
+	for i := range list {
+		out[i] = s.licenseOut(&list[i])
+	}
+	return writePage(w, r, out, p, total)
+}
+
+func (s *server) getLicenseInfo(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	l, err := s.Store.License(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+}
+
+// createLicenseInfo adds the raw record of a license that was made elsewhere. It
+// is ready, whatever the request says.
+func (s *server) createLicenseInfo(w http.ResponseWriter, r *http.Request) error {
+	var in api.LicenseInfo
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	in.Status = string(status.Ready)
+	now := s.Now().UTC().Truncate(time.Second)
+	l, err := s.licenseIn(&in, store.License{Issued: now, StatusUpdated: now, Profile: s.Licensing.Profile})
+	if err != nil {
+		return err
+	}
+	if l, err = s.Store.CreateLicense(r.Context(), l); err != nil {
+		return missingPublication(err)
+	}
+	s.audit(r, "license record created", l.UUID)
+	return writeJSON(w, http.StatusCreated, s.licenseOut(&l))
+}
+
+// updateLicenseInfo replaces what can be set of a record. Devices and events are
+// history and stay.
+func (s *server) updateLicenseInfo(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	var in api.LicenseInfo
+	if err := decode(r, &in); err != nil {
+		return err
+	}
+	if in.UUID == "" {
+		in.UUID = id
+	}
+	if !strings.EqualFold(in.UUID, id) {
+		return &license.FieldError{Field: "uuid", Reason: "is not the one in the path"}
+	}
+	l, err := s.Store.UpdateLicense(r.Context(), id, "", func(old store.License, _ bool) (store.License, []store.Event, error) {
+		next, err := s.licenseIn(&in, old)
+		if err != nil {
+			return old, nil, err
+		}
+		return touched(old, next, s.Now()), nil, nil
+	})
+	if err != nil {
+		return missingPublication(err)
+	}
+	s.audit(r, "license record updated", id)
+	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+}
+
+// touched moves the two times of a changed record forward.
+func touched(old, next store.License, now time.Time) store.License {
+	next.Updated = later(old.Updated, now)
+	next.StatusUpdated = later(old.StatusUpdated, now)
+	return next
+}
+
+// later is now, or the least time after the old one where the clock stands
+// behind it: apps fetch what bears a later time than what they have.
+func later(old, now time.Time) time.Time {
+	now = now.UTC().Truncate(time.Millisecond)
+	if !now.After(old) {
+		return old.Add(time.Millisecond)
+	}
+	return now
+}
+
+func (s *server) deleteLicenseInfo(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	l, err := s.Store.DeleteLicense(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	s.audit(r, "license record deleted", id)
+	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+}
+
+func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	if _, err := s.Store.License(r.Context(), id); err != nil {
+		return err
+	}
+	list, err := s.Store.Events(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	out := make([]api.Event, len(list))
+	for i, e := range list {
+		out[i] = api.Event{Timestamp: e.At, Type: e.Type, DeviceName: e.DeviceName, DeviceID: e.DeviceID}
+	}
+	return writeJSON(w, http.StatusOK, out)
+}
+
+// licenseOut is a record in the words of the API, with the status that it has by
+// now.
+func (s *server) licenseOut(l *store.License) api.LicenseInfo {
+	return api.LicenseInfo{
+		UUID: l.UUID, UserID: l.UserID, PublicationID: l.PublicationUUID, Provider: l.Provider,
+		Start: optional(l.Start), End: optional(l.End), MaxEnd: optional(l.MaxEnd), Copy: l.Copy, Print: l.Print,
+		Status: s.seen(l), Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
+		PublicationTitle: l.PublicationTitle, Stamps: stamps(l.Issued, latest(l.Issued, l.Updated, l.StatusUpdated)),
+	}
+}
+
+// seen is the status of a license by now: one that was ready or active may have
+// expired since it was stored.
+func (s *server) seen(l *store.License) string {
+	rec := recordOf(l)
+	return string(rec.Seen(s.Now()))
+}
+
+// licenseIn checks a record from a request and puts it over the one there is.
+func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.License, error) {
+	var faults faults
+	for field, text := range map[string]string{"uuid": in.UUID, "publication_id": in.PublicationID} {
+		if !isUUID(text) {
+			faults.add(field, "must be a UUID")
+		}
+	}
+	if in.UserID == "" {
+		faults.add("user_id", "is missing")
+	}
+	if in.Provider == "" {
+		in.Provider = s.Licensing.Provider
+	}
+	if !isURI(in.Provider) {
+		faults.add("provider", "must be an absolute URI")
+	}
+	if !isState(in.Status) {
+		faults.add("status", "is not a status of licenses")
+	}
+	for field, n := range map[string]*int64{"copy": in.Copy, "print": in.Print} {
+		if n != nil && *n < 0 {
+			faults.add(field, "must not be negative: leave it out for no limit")
+		}
+	}
+	if in.Start != nil && in.End != nil && in.End.Before(*in.Start) {
+		faults.add("end", "lies before start")
+	}
+	if in.End != nil && in.MaxEnd != nil && in.MaxEnd.Before(*in.End) {
+		faults.add("max_end", "lies before end")
+	}
+	if err := faults.err(); err != nil {
+		return old, err
+	}
+	next := old
+	next.UUID, next.PublicationUUID = strings.ToLower(in.UUID), strings.ToLower(in.PublicationID)
+	next.UserID, next.Provider = in.UserID, in.Provider
+	if in.Status != s.seen(&old) { // else the clock has made it what it is, and may do so again
+		next.Status = in.Status
+	}
+	next.Start, next.End, next.MaxEnd = instant(in.Start), instant(in.End), instant(in.MaxEnd)
+	next.Copy, next.Print = in.Copy, in.Print
+	if next.MaxEnd.IsZero() && !next.End.IsZero() {
+		next.MaxEnd = maxEnd(s.Policy, next.End)
+	}
+	return next, nil
+}
+
+// missingPublication names the field when a license's publication is not there.
+func missingPublication(err error) error {
+	if errors.Is(err, store.ErrNotFound) && strings.Contains(err.Error(), "publication") {
+		return &license.FieldError{Field: "publication_id", Reason: "is not that of a publication"}
+	}
+	return err
+}
+
+// faults collects what is wrong with the fields of a request.
+type faults []error
+
+func (f *faults) add(field, format string, args ...any) {
+	*f = append(*f, &license.FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
+}
+
+// err joins the faults in the order of their fields' names.
+func (f faults) err() error {
+	slices.SortFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errors.Join(f...)
+}
+
+func instant(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func latest(times ...time.Time) time.Time {
+	return slices.MaxFunc(times, time.Time.Compare)
+}

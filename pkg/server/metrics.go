@@ -1,0 +1,79 @@
+package server
+
+import (
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Metrics counts what the server does, for Prometheus.
+type Metrics struct {
+	requests *prometheus.CounterVec
+	latency  *prometheus.HistogramVec
+	issued   *prometheus.HistogramVec
+	moves    *prometheus.CounterVec
+}
+
+// NewMetrics registers the server's metrics.
+func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
+	m := &Metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lcp_http_requests_total", Help: "Requests answered, by route and status code.",
+		}, []string{"route", "code"}),
+		latency: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lcp_http_request_duration_seconds", Help: "Time to answer a request, by route.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}, []string{"route"}),
+		issued: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lcp_license_issue_duration_seconds", Help: "Time to make, sign and record a license; the count is that of licenses issued.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
+		}, []string{"kind"}),
+		moves: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lcp_license_moves_total", Help: "Changes of the status of licenses, by event.",
+		}, []string{"event"}),
+	}
+	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves} {
+		if err := r.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (m *Metrics) licenseIssued(kind string, d time.Duration) {
+	m.issued.WithLabelValues(kind).Observe(d.Seconds())
+}
+
+func (m *Metrics) licenseMoved(event string) { m.moves.WithLabelValues(event).Inc() }
+
+// routeMetrics are the metrics of one route, looked up once.
+type routeMetrics struct {
+	metrics *Metrics
+	pattern string
+	latency prometheus.Observer
+
+	mu    sync.RWMutex
+	codes map[int]prometheus.Counter // guarded by mu
+}
+
+func (m *Metrics) route(pattern string) *routeMetrics {
+	return &routeMetrics{
+		metrics: m, pattern: pattern, latency: m.latency.WithLabelValues(pattern), codes: map[int]prometheus.Counter{},
+	}
+}
+
+func (r *routeMetrics) observe(code int, d time.Duration) {
+	r.mu.RLock()
+	c := r.codes[code]
+	r.mu.RUnlock()
+	if c == nil {
+		c = r.metrics.requests.WithLabelValues(r.pattern, strconv.Itoa(code))
+		r.mu.Lock()
+		r.codes[code] = c
+		r.mu.Unlock()
+	}
+	c.Inc()
+	r.latency.Observe(d.Seconds())
+}

@@ -1,0 +1,133 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/lcp-tools/lcp/pkg/access"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// problemMediaType is that of every error (RFC 9457).
+const problemMediaType = "application/problem+json"
+
+// typeServer is the problem type of unexpected failures (LSD §3).
+const typeServer = "http://readium.org/license-status-document/error/server"
+
+// A Problem is an error as the client sees it (RFC 9457 §3.1).
+type Problem struct {
+	Type   string         `json:"type"`
+	Title  string         `json:"title"`
+	Status int            `json:"status"`
+	Detail string         `json:"detail,omitempty"`
+	Errors []FieldProblem `json:"errors,omitempty"` // one for each field that is wrong
+}
+
+// A FieldProblem says what is wrong with one field of a request.
+type FieldProblem struct {
+	Field  string `json:"field"`
+	Detail string `json:"detail"`
+}
+
+func (p *Problem) Error() string {
+	if p.Detail == "" {
+		return p.Title
+	}
+	return p.Title + ": " + p.Detail
+}
+
+// problem makes a problem without a type of its own.
+func problem(code int, detail string) *Problem {
+	return &Problem{Type: "about:blank", Title: http.StatusText(code), Status: code, Detail: detail}
+}
+
+// problems is where errors of other packages meet HTTP. The first that matches
+// counts; what is not here is unexpected, and its text is not shown.
+var problems = []struct {
+	err  error
+	code int
+}{
+	{access.ErrNoCredentials, http.StatusUnauthorized},
+	{access.ErrCredentials, http.StatusUnauthorized},
+	{access.ErrTokenExpired, http.StatusUnauthorized},
+	{licensing.ErrPublication, http.StatusNotFound},
+	{licensing.ErrLicense, http.StatusNotFound},
+	{store.ErrNotFound, http.StatusNotFound},
+	{store.ErrExists, http.StatusConflict},
+	{store.ErrKeyChanged, http.StatusConflict},
+	{store.ErrInvalid, http.StatusBadRequest},
+	{profile.ErrHelper, http.StatusServiceUnavailable},
+	{store.ErrUnavailable, http.StatusServiceUnavailable},
+	{context.DeadlineExceeded, http.StatusServiceUnavailable},
+}
+
+// problemOf turns an error into what the client is told. expected is false for
+// one that only the log may tell.
+func problemOf(err error) (p *Problem, expected bool) {
+	if errors.As(err, &p) {
+		return p, true
+	}
+	if fields := fieldProblems(err); len(fields) > 0 {
+		p = problem(http.StatusBadRequest, err.Error())
+		p.Errors = fields
+		return p, true
+	}
+	var tooLarge *http.MaxBytesError
+	if errors.As(err, &tooLarge) {
+		return problem(http.StatusRequestEntityTooLarge, "the body is too large"), true
+	}
+	for _, known := range problems {
+		if !errors.Is(err, known.err) {
+			continue
+		}
+		if known.code == http.StatusServiceUnavailable {
+			p = problem(known.code, "the server cannot do this at the moment, try again")
+			p.Type = typeServer
+			return p, false
+		}
+		return problem(known.code, err.Error()), true
+	}
+	p = problem(http.StatusInternalServerError, "")
+	p.Type, p.Title = typeServer, "An unexpected error has occurred."
+	return p, false
+}
+
+// fieldProblems collects the faults of fields from joined errors.
+func fieldProblems(err error) []FieldProblem {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+		var list []FieldProblem
+		for _, e := range joined.Unwrap() {
+			list = append(list, fieldProblems(e)...)
+		}
+		return list
+	}
+	var field *license.FieldError
+	if errors.As(err, &field) {
+		return []FieldProblem{{field.Field, field.Reason}}
+	}
+	if inner := errors.Unwrap(err); inner != nil {
+		return fieldProblems(inner)
+	}
+	return nil
+}
+
+// writeProblem answers with a problem.
+func writeProblem(w http.ResponseWriter, p *Problem) {
+	h := w.Header()
+	h.Set("Content-Type", problemMediaType)
+	h.Set("Cache-Control", "no-store")
+	if p.Status == http.StatusUnauthorized && h.Get("WWW-Authenticate") == "" {
+		h.Set("WWW-Authenticate", `Basic realm="lcp", charset="UTF-8"`)
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		body = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
+	}
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(body)
+}

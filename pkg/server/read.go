@@ -1,0 +1,130 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/license"
+)
+
+// decode reads the JSON body of a request into v.
+func decode(r *http.Request, v any) error {
+	if t := r.Header.Get("Content-Type"); t != "" {
+		mediaType, _, err := mime.ParseMediaType(t)
+		if err != nil || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") && mediaType != formType {
+			return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must be application/json, not %q", t))
+		}
+	}
+	err := api.Decode(r.Body, v)
+	var field *license.FieldError
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil, errors.As(err, &field), errors.As(err, &tooLarge):
+		return err
+	default:
+		return problem(http.StatusBadRequest, err.Error())
+	}
+}
+
+// formType is what curl -d says when nobody tells it better.
+const formType = "application/x-www-form-urlencoded"
+
+// pathID returns the identifier in the path, in the form in which it is stored.
+// What is no UUID cannot be found.
+func pathID(r *http.Request) (string, error) {
+	text := r.PathValue("id")
+	if !isUUID(text) {
+		return "", problem(http.StatusNotFound, fmt.Sprintf("%q is not the identifier of anything", text))
+	}
+	return strings.ToLower(text), nil
+}
+
+// isUUID wants the form of RFC 9562 §4, and none of the others that are in use.
+func isUUID(text string) bool {
+	_, err := uuid.Parse(text)
+	return err == nil && len(text) == 36
+}
+
+// Pages of lists.
+const (
+	defaultPerPage = 20
+	maxPerPage     = 1000
+	maxPage        = 1_000_000
+)
+
+// page is which part of a list is asked for.
+type page struct {
+	number, size int
+}
+
+func (p page) offset() int { return (p.number - 1) * p.size }
+
+// pageOf reads page and per_page. Values that make no sense are refused, but a
+// per_page that is too large gives the largest page there is.
+func pageOf(q url.Values) (page, error) {
+	p := page{1, defaultPerPage}
+	for name, v := range map[string]*int{"page": &p.number, "per_page": &p.size} {
+		text := q.Get(name)
+		if text == "" {
+			continue
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
+			return p, &license.FieldError{Field: name, Reason: "must be a positive integer"}
+		}
+		*v = n
+	}
+	p.size = min(p.size, maxPerPage)
+	if p.number > maxPage {
+		return p, &license.FieldError{Field: "page", Reason: fmt.Sprintf("must not be more than %d", maxPage)}
+	}
+	return p, nil
+}
+
+// writePage answers with one page of a list: a JSON array, the number of all in
+// X-Total-Count, the neighbouring pages in Link (RFC 8288).
+func writePage[T any](w http.ResponseWriter, r *http.Request, list []T, p page, total int64) error {
+	var links []string
+	link := func(rel string, number int) {
+		q := r.URL.Query()
+		q.Set("page", strconv.Itoa(number))
+		q.Set("per_page", strconv.Itoa(p.size))
+		links = append(links, fmt.Sprintf("<%s?%s>; rel=%q", r.URL.EscapedPath(), q.Encode(), rel))
+	}
+	if int64(p.offset()+p.size) < total {
+		link("next", p.number+1)
+	}
+	if p.number > 1 {
+		link("prev", p.number-1)
+	}
+	if len(links) > 0 {
+		w.Header().Set("Link", strings.Join(links, ", "))
+	}
+	w.Header().Set("X-Total-Count", strconv.FormatInt(total, 10))
+	if list == nil {
+		list = []T{}
+	}
+	return writeJSON(w, http.StatusOK, list)
+}
+
+// writeJSON answers with a value.
+func writeJSON(w http.ResponseWriter, code int, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(code)
+	_, _ = w.Write(body) // a client that went away is no failure of ours
+	return nil
+}

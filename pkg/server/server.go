@@ -1,0 +1,160 @@
+// Package server is the license server over HTTP: the License API for those who
+// sell and lend, the License Status protocol for reading apps, and the figures
+// for the dashboard.
+//
+// A handler reads the request, calls one package that knows what to do, and
+// writes the answer; errors meet HTTP in one place (problem.go). Rules of LCP
+// are not here: licensing issues, status moves, access admits, store keeps.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/access"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/status"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// Options carries what the server depends on. All fields are required unless
+// they say otherwise.
+type Options struct {
+	Store           *store.Store
+	Licensing       *licensing.Service
+	Access          *access.Authenticator // of the API
+	DashboardAccess *access.Authenticator // of logins to the dashboard
+	Tokens          *access.Tokens
+	Status          *status.Builder // status documents
+	Policy          status.Policy   // of renewals
+	FreshLink       *license.Template
+	Dashboard       Dashboard
+	Resources       string // folder that is served at /resources/; "" for none
+	CORSOrigins     []string
+	TrustForward    bool // take the caller's address from X-Forwarded-For
+	Limits          Limits
+	Metrics         *Metrics
+	Now             func() time.Time
+	Log             *slog.Logger
+	ServerVersion   string
+}
+
+// Dashboard rules what counts as sharing a license with too many devices.
+type Dashboard struct {
+	SharingThreshold    int
+	LimitToLast12Months bool
+}
+
+// Limits bounds how often callers may come, by their address. Zero is no limit.
+type Limits struct {
+	PublicPerSecond float64 // status, register, renew, return
+}
+
+// server has the routes.
+type server struct {
+	Options
+	public   *access.Limiter // nil for no limit
+	patterns []string        // of the routes
+}
+
+// Handler returns the routes of the license server.
+func Handler(o Options) http.Handler {
+	s := &server{Options: o}
+	if o.Limits.PublicPerSecond > 0 {
+		s.public = access.NewLimiter(o.Limits.PublicPerSecond, int(4*o.Limits.PublicPerSecond)+1, o.Now)
+	}
+	return s.wrap(s.routes())
+}
+
+// routes lists all routes, in the order of the API's documentation.
+func (s *server) routes() *http.ServeMux {
+	mux := http.NewServeMux()
+	private := func(pattern string, action access.Action, h handler) {
+		mux.Handle(pattern, s.route(pattern, s.private(action, h)))
+	}
+	public := func(pattern string, h handler) {
+		mux.Handle(pattern, s.route(pattern, s.limited(h)))
+	}
+	dashboard := func(pattern string, action access.Action, h handler) {
+		mux.Handle(pattern, s.route(pattern, s.dashboardOnly(action, h)))
+	}
+
+	private("GET /publications", access.ReadPublications, s.listPublications)
+	private("POST /publications", access.WritePublications, s.idempotent(s.createPublication))
+	private("GET /publications/search", access.ReadPublications, s.searchPublications)
+	private("GET /publications/altid/{alt_id}", access.ReadPublications, s.getPublicationByAltID)
+	private("GET /publications/{id}", access.ReadPublications, s.getPublication)
+	private("PUT /publications/{id}", access.WritePublications, s.updatePublication)
+	private("DELETE /publications/{id}", access.WritePublications, s.deletePublication)
+
+	private("GET /licenses", access.ReadLicenses, s.listLicenses)
+	private("POST /licenses", access.IssueLicenses, s.idempotent(s.generateLicense))
+	private("GET /licenses/search", access.ReadLicenses, s.searchLicenses)
+	private("POST /licenses/{id}", access.IssueLicenses, s.freshLicense)
+
+	private("GET /licenseinfo", access.ReadLicenses, s.listLicenses)
+	private("POST /licenseinfo", access.WriteLicenses, s.idempotent(s.createLicenseInfo))
+	private("GET /licenseinfo/search", access.ReadLicenses, s.searchLicenses)
+	private("GET /licenseinfo/{id}", access.ReadLicenses, s.getLicenseInfo)
+	private("PUT /licenseinfo/{id}", access.WriteLicenses, s.updateLicenseInfo)
+	private("DELETE /licenseinfo/{id}", access.WriteLicenses, s.deleteLicenseInfo)
+
+	private("PUT /revoke/{id}", access.RevokeLicenses, s.revoke)
+	private("GET /license-events/{id}", access.ReadLicenses, s.listEvents)
+
+	public("GET /status/{id}", s.statusDocument)
+	public("POST /register/{id}", s.register)
+	public("PUT /renew/{id}", s.renew)
+	public("PUT /return/{id}", s.returnLicense)
+
+	mux.Handle("POST /dashdata/login", s.route("POST /dashdata/login", s.login))
+	dashboard("GET /dashdata/data", access.ReadFigures, s.dashboardData)
+	dashboard("GET /dashdata/overshared", access.ReadFigures, s.overshared)
+	dashboard("PUT /dashdata/revoke/{id}", access.RevokeLicenses, s.revoke)
+	dashboard("GET /dashdata/publications", access.ReadPublications, s.listPublications)
+	dashboard("DELETE /dashdata/publications/{id}", access.WritePublications, s.deletePublication)
+	dashboard("GET /dashdata/user-licenses/{user}", access.ReadLicenses, s.userLicenses)
+	dashboard("GET /dashdata/license-events/{id}", access.ReadLicenses, s.listEvents)
+	dashboard("GET /dashdata/report-licenses", access.ReadFigures, s.reportLicenses)
+
+	mux.Handle("GET /health", s.route("GET /health", s.health))
+	mux.Handle("GET /openapi.json", s.route("GET /openapi.json", s.openAPI))
+	mux.Handle("GET /docs", s.route("GET /docs", s.docs))
+	if s.Resources != "" {
+		files := http.StripPrefix("/resources", noListing(http.Dir(s.Resources)))
+		mux.Handle("GET /resources/", s.route("GET /resources/", func(w http.ResponseWriter, r *http.Request) error {
+			files.ServeHTTP(w, r)
+			return nil
+		}))
+	}
+	mux.Handle("/", s.route("/", s.unknownRoute(mux)))
+	return mux
+}
+
+// noListing serves the files of a folder, but no lists of them.
+func noListing(dir http.Dir) http.Handler {
+	files := http.FileServer(dir)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/") || r.URL.Path == "" {
+			http.NotFound(w, r)
+			return
+		}
+		files.ServeHTTP(w, r)
+	})
+}
+
+// A handler answers a request, or returns the error to answer with.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// principalKey is the context key of the caller.
+type principalKey struct{}
+
+// caller returns who was admitted to a private route.
+func caller(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
+}

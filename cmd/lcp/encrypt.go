@@ -42,6 +42,8 @@ type encryptOptions struct {
 	verify     bool
 	dryRun     bool
 	noRegister bool
+	server     serverFlags
+	apiVersion int // of the server
 	reportFile string
 	format     formatFlag
 }
@@ -60,6 +62,8 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.verify, "verify", false, "read every output back and compare it with its source")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, write nothing")
 	fs.BoolVar(&o.noRegister, "no-register", false, "do not keep the content key, print it (encryption_key)")
+	o.server.addFlags(fs)
+	fs.IntVar(&o.apiVersion, "server-version", 2, "the API of the license server is that of `VERSION` 1 or 2 of the LCP Server; lcp serve has 2")
 	fs.StringVar(&o.reportFile, "report", "", "write one row per input to `FILE` (.csv or .json)")
 	fs.Var(&o.format, "format", "print records as text, table, json or ndjson (default: text on a terminal, else ndjson)")
 }
@@ -114,22 +118,35 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 			return fmt.Errorf("make the output folder: %w", err)
 		}
 		if !o.noRegister {
-			c, err := a.config()
-			if err != nil {
+			var closeRegistry func()
+			if worker.Registry, closeRegistry, err = a.openRegistry(ctx, &o); err != nil {
 				return err
 			}
-			records, err := a.openStore(ctx, c)
-			if err != nil {
-				return err
-			}
-			defer records.Close()
-			worker.Registry = records
-			if o.baseURL == "" {
-				a.notef("note: without --url, licenses point to files on this machine")
-			}
+			defer closeRegistry()
 		}
 	}
 	return a.runBatch(ctx, o, worker, items)
+}
+
+// openRegistry opens what the publications are registered with: the license
+// server if there is one, else the local store. The caller calls close.
+func (a *app) openRegistry(ctx context.Context, o *encryptOptions) (r catalogue.Registry, closeAll func(), err error) {
+	if o.server.address() != "" {
+		r, err := o.server.registry(o.apiVersion)
+		return r, func() {}, err
+	}
+	c, err := a.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	records, err := a.openStore(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.baseURL == "" {
+		a.notef("note: without --url, licenses point to files on this machine")
+	}
+	return records, func() { records.Close() }, nil
 }
 
 // findRenderer looks for the program that draws covers of PDFs.
@@ -182,6 +199,12 @@ func (o *encryptOptions) check() error {
 	}
 	if o.jobs < 0 {
 		return usagef("--jobs %d is negative", o.jobs)
+	}
+	if o.apiVersion != 1 && o.apiVersion != 2 {
+		return usagef("--server-version %d is neither 1 nor 2", o.apiVersion)
+	}
+	if o.server.address() != "" && o.baseURL == "" && !o.noRegister {
+		return usagef("a license server needs --url, where reading apps will find the publications")
 	}
 	if ext := filepath.Ext(o.reportFile); o.reportFile != "" && ext != ".csv" && ext != ".json" {
 		return usagef("--report %q must end in .csv or .json", o.reportFile)

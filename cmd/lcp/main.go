@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, std streams) int {
 		err = errInterrupted
 	}
 	if err != nil && !errors.Is(err, errReported) {
-		report(std.err, err)
+		report(std.err, withServerHint(err))
 	}
 	return exitCode(err)
 }
@@ -135,6 +135,9 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 	root.AddCommand(
 		newEncryptCommand(app),
 		newLicenseCommand(app),
+		newPublicationsCommand(app),
+		newServeCommand(app),
+		newUsersCommand(app),
 		newDecryptCommand(app),
 		newInspectCommand(app),
 		newCertCommand(app),

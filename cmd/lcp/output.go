@@ -18,6 +18,7 @@ const (
 	formatTable  = "table"
 	formatJSON   = "json"
 	formatNDJSON = "ndjson"
+	formatCSV    = "csv"
 )
 
 // A formatFlag is the value of --format.

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/client"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/records"
+	"github.com/lcp-tools/lcp/pkg/status"
+)
+
+// A desk is where commands work on publications and licenses: a license server,
+// or the local store.
+type desk interface {
+	CreatePublication(ctx context.Context, p api.Publication) (api.Publication, error)
+	Publication(ctx context.Context, uuid string) (api.Publication, error)
+	PublicationByAltID(ctx context.Context, altID string) (api.Publication, error)
+	UpdatePublication(ctx context.Context, p api.Publication) (api.Publication, error)
+	DeletePublication(ctx context.Context, uuid string) error
+	Publications(ctx context.Context, q client.PublicationQuery) iter.Seq2[api.Publication, error]
+
+	GenerateLicense(ctx context.Context, r api.LicenseRequest, key string) (*license.Document, error)
+	FreshLicense(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error)
+	LicenseInfo(ctx context.Context, id string) (api.LicenseInfo, error)
+	Licenses(ctx context.Context, q client.LicenseQuery) iter.Seq2[api.LicenseInfo, error]
+	Events(ctx context.Context, id string) ([]api.Event, error)
+	RevokeLicense(ctx context.Context, id string) (*client.StatusDocument, error)
+	Status(ctx context.Context, id string) (*client.StatusDocument, error)
+}
+
+// openDesk opens what a command works on. The caller calls close.
+func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll func(), err error) {
+	if s.address() != "" {
+		c, err := s.client()
+		return c, func() {}, err
+	}
+	c, err := a.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	documents, err := c.statusDocuments()
+	if err != nil {
+		return nil, nil, err
+	}
+	rs, err := a.openStore(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &records.Local{Store: rs, Documents: documents, Now: time.Now}, func() { rs.Close() }, nil
+}
+
+// openIssuingDesk is openDesk for commands that issue licenses, for which the
+// local store needs a certificate as well.
+func (a *app) openIssuingDesk(ctx context.Context, s *serverFlags) (d desk, closeAll func(), err error) {
+	if s.address() != "" {
+		return a.openDesk(ctx, s)
+	}
+	c, err := a.config()
+	if err != nil {
+		return nil, nil, err
+	}
+	service, closeAll, err := a.licensing(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return &records.Local{Store: service.Store, Licensing: service, Now: time.Now}, closeAll, nil
+}
+
+// statusDocuments makes status documents as the configuration wants them.
+func (c *Config) statusDocuments() (*status.Builder, error) {
+	fresh := c.Status.FreshLicenseLink
+	if fresh == "" {
+		fresh = strings.TrimSuffix(c.PublicBaseURL, "/") + "/gateway/licenses/{license_id}"
+	}
+	o := status.Options{Policy: c.policy(), BaseURL: c.PublicBaseURL}
+	var err error
+	if o.License, err = license.ParseTemplate(fresh); err != nil {
+		return nil, err
+	}
+	if c.Status.RenewLink != "" {
+		if o.RenewURL, err = license.ParseTemplate(c.Status.RenewLink); err != nil {
+			return nil, err
+		}
+	}
+	return status.NewBuilder(o)
+}

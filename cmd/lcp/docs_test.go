@@ -1,10 +1,12 @@
 package main
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -33,15 +35,19 @@ func TestDocumentationExamples(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
+		port := freePort(t)
+		t.Cleanup(func() { stopServer(dir) })
 		for _, block := range shellBlock.FindAllStringSubmatch(string(text), -1) {
 			script := strings.ReplaceAll(block[1], "scripts/", repository+"/scripts/")
+			script = strings.ReplaceAll(script, ":8989", ":"+port)
 			if strings.HasPrefix(script, "make ") {
 				continue // builds and tests: this very test is part of it
 			}
 			examples++
 			cmd := exec.CommandContext(t.Context(), "sh", "-euc", script)
 			cmd.Dir = dir
-			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config")
+			cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir+"/data", "XDG_CONFIG_HOME="+dir+"/config",
+				"LCP_PORT="+port, "LCP_PUBLIC_BASE_URL=http://localhost:"+port, "LCP_OPS_ADDRESS=off")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%s: example\n%s\nfails: %v\n%s", filepath.Base(document), block[1], err, out)
 			}
@@ -49,5 +55,30 @@ func TestDocumentationExamples(t *testing.T) {
 	}
 	if examples < 5 {
 		t.Errorf("found %d examples: the documentation has more, so they were not recognized", examples)
+	}
+}
+
+// freePort returns a port that nothing listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// stopServer ends the server that the examples in dir started and did not end.
+func stopServer(dir string) {
+	text, err := os.ReadFile(filepath.Join(dir, "serve.pid"))
+	if err != nil {
+		return
+	}
+	if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+		if p, err := os.FindProcess(pid); err == nil {
+			_ = p.Kill()
+		}
 	}
 }

@@ -33,7 +33,7 @@ const (
 	updateUser = "UPDATE users SET role = ?, hash = ? WHERE name = ?"
 	deleteUser = "DELETE FROM users WHERE name = ?"
 	selectKey  = "SELECT name, role FROM api_keys WHERE hash = ?"
-	countKeys  = "SELECT COUNT(*) FROM api_keys WHERE name = ?"
+	takenKey   = "SELECT name FROM api_keys WHERE name = ? OR hash = ?"
 	insertKey  = "INSERT INTO api_keys (name, role, hash, created_at) VALUES (?, ?, ?, ?)"
 	deleteKey  = "DELETE FROM api_keys WHERE name = ?"
 	listUsers  = "SELECT name, role, created_at FROM users"
@@ -128,19 +128,23 @@ func (s *Store) DeleteUser(ctx context.Context, name string) error {
 }
 
 // AddKey adds a key that stands for p, by its SHA-256. It fails with ErrExists
-// if there is a key of that name.
+// if there is a key of that name, or the same key under another one.
 func (s *Store) AddKey(ctx context.Context, p access.Principal, hash [32]byte) error {
 	err := checkAccount(p.Name, p.Role)
 	if err == nil {
 		err = s.write(ctx, func(t tx) error {
-			n, err := selectOne(ctx, t, scanCount, countKeys, p.Name)
+			sum := hex.EncodeToString(hash[:])
+			taken, err := selectAll(ctx, t, func(r row) (name string, err error) {
+				err = r.Scan(&name)
+				return name, err
+			}, takenKey, p.Name, sum)
 			if err != nil {
 				return err
 			}
-			if n > 0 {
-				return &ExistsError{Field: "name", Value: p.Name, UUID: p.Name}
+			if len(taken) > 0 {
+				return &ExistsError{Field: "name", Value: p.Name, UUID: taken[0]}
 			}
-			return t.exec(ctx, insertKey, p.Name, p.Role, hex.EncodeToString(hash[:]), s.time().UnixMilli())
+			return t.exec(ctx, insertKey, p.Name, p.Role, sum, s.time().UnixMilli())
 		})
 	}
 	if err != nil {

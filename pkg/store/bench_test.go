@@ -37,7 +37,7 @@ func filled(b *testing.B) (*store.Store, int) {
 	path := filepath.Join(b.TempDir(), "lcp.db")
 	o := store.Options{DSN: path, Keyring: k, Now: time.Now, Migrate: true}
 	f := storetest.Filling{Licenses: licenses, Publications: 1 + licenses/1000, Users: 1 + licenses/4, Now: time.Now()}
-	if err := storetest.Fill(b.Context(), o, "sqlite", path+"?_pragma=journal_mode(wal)&_pragma=synchronous(off)&_pragma=cache_size(-300000)", f); err != nil {
+	if err := storetest.Fill(b.Context(), o, "sqlite", path+fillPragmas, f); err != nil {
 		b.Fatal(err)
 	}
 	s, err := store.Open(b.Context(), o)

@@ -24,7 +24,7 @@ func (s *Store) openContentKey(uuid string, sealed []byte) (lcpcrypto.ContentKey
 	return lcpcrypto.ContentKeyFromBytes(b)
 }
 
-// A sealedKey is a content key as it lies in a table.
+// A sealedKey is a content key, or something else, as it lies in a table.
 type sealedKey struct {
 	uuid string
 	key  []byte
@@ -42,6 +42,7 @@ const (
 	sealedReserved  = "SELECT uuid, content_key FROM reservations WHERE uuid > ? ORDER BY uuid LIMIT ?"
 	replaceKey      = "UPDATE publications SET content_key = ? WHERE uuid = ?"
 	replaceReserved = "UPDATE reservations SET content_key = ? WHERE uuid = ?"
+	sealedAnswers   = "SELECT id, answer FROM claims WHERE id > ? AND answer IS NOT NULL ORDER BY id LIMIT ?"
 )
 
 // checkKeyring fails if the newest content key cannot be opened. With the wrong
@@ -66,32 +67,40 @@ func (s *Store) checkKeyring(ctx context.Context) error {
 const resealBatch = 50
 
 // Reseal seals every content key again that is under an older master key than
-// the primary one, and returns how many those were. It can be run beside
-// everything else, stopped, and run again; once it returns without an error
-// older master keys are no longer needed, unless a program that still seals
-// under them runs.
+// the primary one, and every answer that is kept for repeated requests, and
+// returns how many those were. It can be run beside everything else, stopped,
+// and run again; once it returns without an error older master keys are no
+// longer needed, unless a program that still seals under them runs.
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
-	for _, table := range []struct{ list, replace string }{
-		{sealedKeysAfter, replaceKey},
-		{sealedReserved, replaceReserved},
+	for _, table := range []sealedTable{
+		{sealedKeysAfter, replaceKey, contentKeyData},
+		{sealedReserved, replaceReserved, contentKeyData},
+		{sealedAnswers, answerClaim, answerData},
 	} {
 		for last, more := "", true; more; {
 			var n int
-			last, n, more, err = s.resealAfter(ctx, table.list, table.replace, last)
+			last, n, more, err = s.resealAfter(ctx, table, last)
 			resealed += n
 			if err != nil {
-				return resealed, fmt.Errorf("reseal content keys: %w", err)
+				return resealed, fmt.Errorf("reseal under the primary master key: %w", err)
 			}
 		}
 	}
 	return resealed, nil
 }
 
-// resealAfter seals a batch of keys again that come after a UUID. It returns
-// the last UUID of the batch, how many were sealed, and whether more follow.
-func (s *Store) resealAfter(ctx context.Context, list, replace, after string) (last string, n int, more bool, err error) {
+// A sealedTable is one with something sealed in it.
+type sealedTable struct {
+	list    string // some identifiers and what is sealed, after an identifier
+	replace string // what is sealed, of an identifier
+	data    func(id string) []byte
+}
+
+// resealAfter seals a batch again that comes after an identifier. It returns the
+// last identifier of the batch, how many were sealed, and whether more follow.
+func (s *Store) resealAfter(ctx context.Context, table sealedTable, after string) (last string, n int, more bool, err error) {
 	err = s.write(ctx, func(t tx) error {
-		batch, err := selectAll(ctx, t, scanSealedKey, list+s.dialect.forUpdate, after, resealBatch)
+		batch, err := selectAll(ctx, t, scanSealedKey, table.list+s.dialect.forUpdate, after, resealBatch)
 		if err != nil {
 			return err
 		}
@@ -101,11 +110,11 @@ func (s *Store) resealAfter(ctx context.Context, list, replace, after string) (l
 			if !s.keyring.Stale(k.key) {
 				continue
 			}
-			key, err := s.openContentKey(k.uuid, k.key)
+			plain, err := s.keyring.Open(k.key, table.data(k.uuid))
 			if err != nil {
-				return err
+				return fmt.Errorf("%s: %w", table.data(k.uuid), err)
 			}
-			if err := t.exec(ctx, replace, s.sealContentKey(k.uuid, key), k.uuid); err != nil {
+			if err := t.exec(ctx, table.replace, s.keyring.Seal(plain, table.data(k.uuid)), k.uuid); err != nil {
 				return err
 			}
 			n++

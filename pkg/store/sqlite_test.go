@@ -19,6 +19,9 @@ import (
 	"github.com/lcp-tools/lcp/pkg/store/storetest"
 )
 
+// fillPragmas make SQLite fast and careless.
+const fillPragmas = "?_pragma=journal_mode(wal)&_pragma=synchronous(off)&_pragma=temp_store(memory)&_pragma=cache_size(-300000)"
+
 func TestSQLite(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, storetest.Implementation{
@@ -33,6 +36,11 @@ func TestSQLite(t *testing.T) {
 			}}
 		},
 		Process: process,
+		Fill: func(t *testing.T, o store.Options, f storetest.Filling) {
+			if err := storetest.Fill(t.Context(), o, "sqlite", o.DSN+fillPragmas, f); err != nil {
+				t.Fatal(err)
+			}
+		},
 	})
 }
 

@@ -33,6 +33,8 @@ type Implementation struct {
 	// Process returns a process, not yet started, that runs Work with these
 	// arguments and its standard output.
 	Process func(t *testing.T, dsn, name string, books int) *exec.Cmd
+	// Fill fills an empty database. It is nil where that takes long.
+	Fill func(t *testing.T, o store.Options, f Filling)
 }
 
 // Run tests an implementation.
@@ -57,6 +59,23 @@ func Run(t *testing.T, impl Implementation) {
 		"reseal":            testReseal,
 		"schema":            testSchema,
 		"cancelled context": testCancelled,
+		"replaced file":     testReplacement,
+		"status as seen":    testSeenStatus,
+		"history":           testHistory,
+		"delete license":    testDeleteLicense,
+		"each license":      testEachLicense,
+		"figures":           testFigures,
+		"accounts":          testAccounts,
+		"first user":        testFirstUser,
+		"audit log":         testAudit,
+		"claims":            testClaims,
+		"claim race":        testClaimRace,
+		"one license":       testOneLicense,
+		"many ends":         testManyEnds,
+		"mixed failures":    testMixedFailures,
+		"replicas start":    testReplicasStart,
+		"closed":            testClosed,
+		"deep pages":        testDeepPages,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -98,6 +117,11 @@ func openKeys(t *testing.T, dsn, keys string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return openOptions(t, o)
+}
+
+func openOptions(t *testing.T, o store.Options) *store.Store {
+	t.Helper()
 	s, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

@@ -71,7 +71,12 @@ func (a answer) json() (*jsontree.Value, error) {
 // grants reports whether an answer has rights in it at all. What is in them is
 // looked at later: a template may bring the profile.
 func grants(v *jsontree.Value) bool {
-	return v.Kind() != jsontree.Object || v.Get("profile").Kind() != jsontree.Null || v.Get("ref").Kind() != jsontree.Null
+	switch v.Kind() {
+	case jsontree.Array, jsontree.String: // other forms of a token
+		return true
+	default:
+		return v.Get("profile").Kind() != jsontree.Null || v.Get("ref").Kind() != jsontree.Null
+	}
 }
 
 // readGrant reads rights, beside which an answer may have what only a denial

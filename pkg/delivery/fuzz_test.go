@@ -1,0 +1,95 @@
+package delivery_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/delivery"
+)
+
+// FuzzToken: whatever is signed, and however the signature is damaged, the
+// answer is a grant with a user and a publication, once, or a refusal.
+func FuzzToken(f *testing.F) {
+	f.Add(goodHeader.String(), goodClaims.String(), true)
+	f.Add(goodHeader.String(), goodClaims.String(), false)
+	f.Add(`{"alg":"none","kid":"k1","typ":"JWT"}`, goodClaims.String(), true)
+	f.Add(goodHeader.String(), `{"jti":"a","iat":1801396800.5,"exp":1.9e9,"nbf":1,"optData":"{}","crt":"[{}]"}`, true)
+	f.Fuzz(func(t *testing.T, header, claims string, signed bool) {
+		b := newBench(t)
+		token := forge(b.secret.Value.Bytes(), sha256.New, header, claims)
+		if !signed {
+			token = forge([]byte("another"), sha256.New, header, claims)
+		}
+		g, err := b.byToken(t, issue, token)
+		if err != nil {
+			if delivery.ReasonOf(err) == "" || len(err.Error()) > 4096+len(claims) {
+				t.Errorf("error = %v", err)
+			}
+			return
+		}
+		if !signed {
+			t.Fatal("granted without the secret")
+		}
+		if g.Terms.User.ID == "" || g.Terms.AssetID == "" || len(b.store.spent) != 1 {
+			t.Errorf("user %q, asset %q, %d spent", g.Terms.User.ID, g.Terms.AssetID, len(b.store.spent))
+		}
+		if _, err := b.byToken(t, issue, token); delivery.ReasonOf(err) != delivery.ReplayedToken {
+			t.Errorf("the second time: %v", err)
+		}
+	})
+}
+
+// FuzzVerify: text that is not signed is never a token, and reading it never
+// fails in another way than by a refusal that does not repeat it.
+func FuzzVerify(f *testing.F) {
+	b := newBench(f)
+	f.Add(b.token(goodHeader, goodClaims)[1:])
+	f.Add("a.b.c")
+	f.Add("eyJhbGciOiJub25lIn0..")
+	f.Fuzz(func(t *testing.T, token string) {
+		if _, err := b.Verify(t.Context(), b.shop, token); delivery.ReasonOf(err) == "" {
+			t.Errorf("error = %v", err)
+		} else if len(token) > 80 && strings.Contains(err.Error(), token) {
+			t.Error("the error repeats the token")
+		}
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set(delivery.TokenHeader, token)
+		if got, err := delivery.TokenFrom(r); err == nil && got != token {
+			t.Errorf("TokenFrom = %q", got)
+		}
+	})
+}
+
+// FuzzAnswer: whatever a service answers is a grant of a good profile or a
+// refusal that can be shown.
+func FuzzAnswer(f *testing.F) {
+	f.Add(200, "application/json", []byte(`{"profile":{"type":"purchase"},"message":"x"}`))
+	f.Add(200, "application/json; charset=UTF-8", []byte(`[{"ref":["loan"],"user":{"id":"u1"}}]`))
+	f.Add(403, "application/problem+json", []byte(`{"message":"a\nb","redirectUrl":"https://x.org/"}`))
+	f.Add(200, "text/html", []byte(`<html>`))
+	f.Fuzz(func(t *testing.T, status int, contentType string, body []byte) {
+		token, err := delivery.ReadAnswer(status, contentType, body)
+		if err == nil {
+			if status != 200 {
+				t.Errorf("granted by %d", status)
+			}
+			token.AssetID = book
+			_, _ = token.Terms(time.Unix(0, 0), false)
+			return
+		}
+		r, ok := err.(*delivery.Refusal)
+		if !ok {
+			t.Fatalf("error = %v", err)
+		}
+		if _, err := json.Marshal(r.Detail); err != nil || strings.ContainsAny(r.Detail, "\r\n\x00") && r.Reason == delivery.Denied {
+			t.Errorf("detail %q", r.Detail)
+		}
+		if r.RedirectURL != "" && !strings.HasPrefix(strings.ToLower(r.RedirectURL), "http") {
+			t.Errorf("redirect to %q", r.RedirectURL)
+		}
+	})
+}

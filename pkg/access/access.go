@@ -134,11 +134,11 @@ func (a *Authenticator) Basic(ctx context.Context, from, name, password string) 
 // verify hashes the password. The attempt is counted before, so that many at
 // once cannot slip through together, and given back if the password is right.
 func (a *Authenticator) verify(ctx context.Context, from, hash, password string) error {
-	if a.guesses != nil && !a.guesses.Allow(from) {
+	if !a.guesses.Allow(from) {
 		return ErrTooMany
 	}
 	right, err := a.passwords.verify(ctx, hash, password)
-	if a.guesses != nil && (right || err != nil) {
+	if right || err != nil {
 		a.guesses.Refund(from)
 	}
 	switch {

@@ -9,7 +9,8 @@ import (
 // A Limiter bounds how often each of many callers may do something, each known
 // by a name such as an address: every caller has a bucket of tokens that fills
 // at a steady rate. It is safe for concurrent use, and its memory is bounded:
-// who comes seldom is forgotten first, and starts anew with a full bucket.
+// who comes seldom is forgotten first, and starts anew with a full bucket. A nil
+// Limiter allows everything.
 type Limiter struct {
 	perSecond float64
 	burst     float64
@@ -32,7 +33,11 @@ const (
 )
 
 // NewLimiter returns a limiter that allows so many a second, and burst at once.
+// Zero a second is no limit, and gives nil.
 func NewLimiter(perSecond float64, burst int, now func() time.Time) *Limiter {
+	if perSecond <= 0 {
+		return nil
+	}
 	return &Limiter{
 		perSecond: perSecond, burst: float64(burst), now: now,
 		recent: map[string]bucket{}, before: map[string]bucket{},
@@ -41,6 +46,9 @@ func NewLimiter(perSecond float64, burst int, now func() time.Time) *Limiter {
 
 // Allow reports whether the caller may go on, and counts it if so.
 func (l *Limiter) Allow(caller string) bool {
+	if l == nil {
+		return true
+	}
 	caller = clip(caller)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -55,6 +63,9 @@ func (l *Limiter) Allow(caller string) bool {
 
 // Refund takes back that an allowed call was counted.
 func (l *Limiter) Refund(caller string) {
+	if l == nil {
+		return
+	}
 	caller = clip(caller)
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -56,6 +56,17 @@ func TestLimiter(t *testing.T) {
 	check("a second after that", "a", 2)
 }
 
+func TestLimiterWithoutLimit(t *testing.T) {
+	t.Parallel()
+	for _, perSecond := range []float64{0, -1} {
+		l := access.NewLimiter(perSecond, 1, newClock().now)
+		l.Refund("a")
+		if got := allowed(l, "a", 1000); got != 1000 {
+			t.Errorf("with %v a second, %d of 1000 calls are allowed, want all", perSecond, got)
+		}
+	}
+}
+
 func TestLimiterKeepsFractions(t *testing.T) {
 	t.Parallel()
 	c := newClock()

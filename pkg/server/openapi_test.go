@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -153,7 +152,7 @@ func withoutStore(tb testing.TB) (o server.Options, keys, tokens map[access.Role
 }
 
 // ask makes a request and returns its answer.
-func ask(tb testing.TB, h http.Handler, o describedOperation, bearer, contentType, body string) *http.Response {
+func ask(tb testing.TB, h http.Handler, o describedOperation, bearer, contentType, body string) *httptest.ResponseRecorder {
 	tb.Helper()
 	at := strings.NewReplacer("{id}", "0a7c8f62-7f0e-4a0f-8d3c-1d1b1c1d1e1f", "{alt_id}", "x", "{user}", "x", "{path}", "x").Replace(o.path)
 	r := httptest.NewRequestWithContext(tb.Context(), o.method, at, strings.NewReader(body))
@@ -165,22 +164,21 @@ func ask(tb testing.TB, h http.Handler, o describedOperation, bearer, contentTyp
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	answer := w.Result()
-	checkDescribed(tb, o, answer)
-	return answer
+	checkDescribed(tb, o, w)
+	return w
 }
 
 // checkDescribed fails if the description does not have the answer.
-func checkDescribed(tb testing.TB, o describedOperation, answer *http.Response) {
+func checkDescribed(tb testing.TB, o describedOperation, answer *httptest.ResponseRecorder) {
 	tb.Helper()
-	described, ok := o.Responses[strconv.Itoa(answer.StatusCode)]
+	described, ok := o.Responses[strconv.Itoa(answer.Code)]
 	if !ok {
-		tb.Errorf("%s answers %d, which is not described", o, answer.StatusCode)
+		tb.Errorf("%s answers %d, which is not described", o, answer.Code)
 		return
 	}
-	mediaType, _, _ := strings.Cut(answer.Header.Get("Content-Type"), ";")
+	mediaType, _, _ := strings.Cut(answer.Header().Get("Content-Type"), ";")
 	if _, ok := described.Content[mediaType]; !ok {
-		tb.Errorf("%s answers %d with %q, but only %q is described", o, answer.StatusCode, mediaType, slices.Collect(maps.Keys(described.Content)))
+		tb.Errorf("%s answers %d with %q, but only %q is described", o, answer.Code, mediaType, slices.Collect(maps.Keys(described.Content)))
 	}
 }
 
@@ -374,9 +372,9 @@ func TestOpenAPIRoles(t *testing.T) {
 	_, operations := description(t)
 	for _, o := range operations {
 		private := len(o.Security) > 0
-		if answer := ask(t, h, o, "", "", "{}"); private != (answer.StatusCode == http.StatusUnauthorized) && o.path != "/dashdata/login" {
-			t.Errorf("%s without credentials answers %d", o, answer.StatusCode)
-		} else if private && answer.Header.Get("WWW-Authenticate") == "" {
+		if answer := ask(t, h, o, "", "", "{}"); private != (answer.Code == http.StatusUnauthorized) && o.path != "/dashdata/login" {
+			t.Errorf("%s without credentials answers %d", o, answer.Code)
+		} else if private && answer.Header().Get("WWW-Authenticate") == "" {
 			t.Errorf("%s does not tell how to authenticate", o)
 		}
 		if !private {
@@ -388,11 +386,11 @@ func TestOpenAPIRoles(t *testing.T) {
 		}
 		for role := range keys {
 			answer := ask(t, h, o, own[role], "", "{}")
-			if refused, want := answer.StatusCode == http.StatusForbidden, !slices.Contains(o.Roles, string(role)); refused != want {
-				t.Errorf("%s with the role %s answers %d, described are the roles %q", o, role, answer.StatusCode, o.Roles)
+			if refused, want := answer.Code == http.StatusForbidden, !slices.Contains(o.Roles, string(role)); refused != want {
+				t.Errorf("%s with the role %s answers %d, described are the roles %q", o, role, answer.Code, o.Roles)
 			}
-			if answer := ask(t, h, o, other[role], "", "{}"); answer.StatusCode != http.StatusUnauthorized {
-				t.Errorf("%s with credentials for something else answers %d", o, answer.StatusCode)
+			if answer := ask(t, h, o, other[role], "", "{}"); answer.Code != http.StatusUnauthorized {
+				t.Errorf("%s with credentials for something else answers %d", o, answer.Code)
 			}
 		}
 	}
@@ -427,8 +425,8 @@ func TestOpenAPIBadBodies(t *testing.T) {
 				t.Errorf("%s, %s: %v", o, name, err)
 				continue
 			}
-			if answer.StatusCode != tt.code || p.Status != tt.code || p.Title == "" || p.Type == "" {
-				t.Errorf("%s, %s: answers %d with %v, want %d", o, name, answer.StatusCode, p, tt.code)
+			if answer.Code != tt.code || p.Status != tt.code || p.Title == "" || p.Type == "" {
+				t.Errorf("%s, %s: answers %d with %v, want %d", o, name, answer.Code, p, tt.code)
 			}
 			if tt.field != "" && (len(p.Errors) != 1 || p.Errors[0].Field != tt.field) {
 				t.Errorf("%s, %s: tells of %v, want field %s", o, name, p.Errors, tt.field)
@@ -437,8 +435,8 @@ func TestOpenAPIBadBodies(t *testing.T) {
 	}
 }
 
-// fetch returns the answer to a GET and its body.
-func fetch(tb testing.TB, h http.Handler, at string, header ...string) (*http.Response, string) {
+// fetch returns the answer to a GET.
+func fetch(tb testing.TB, h http.Handler, at string, header ...string) *httptest.ResponseRecorder {
 	tb.Helper()
 	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, at, http.NoBody)
 	for i := 0; i < len(header); i += 2 {
@@ -446,12 +444,7 @@ func fetch(tb testing.TB, h http.Handler, at string, header ...string) (*http.Re
 	}
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
-	answer := w.Result()
-	body, err := io.ReadAll(answer.Body)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return answer, string(body)
+	return w
 }
 
 func TestOpenAPIDocument(t *testing.T) {
@@ -461,18 +454,17 @@ func TestOpenAPIDocument(t *testing.T) {
 	for at, mediaType := range map[string]string{
 		"/openapi.json": "application/json", "/docs": "text/html; charset=utf-8", "/docs/": "text/html; charset=utf-8",
 	} {
-		answer, body := fetch(t, h, at)
-		if answer.StatusCode != http.StatusOK || answer.Header.Get("Content-Type") != mediaType || body == "" {
-			t.Errorf("%s answers %d, %s, %d bytes", at, answer.StatusCode, answer.Header.Get("Content-Type"), len(body))
+		answer := fetch(t, h, at)
+		if answer.Code != http.StatusOK || answer.Header().Get("Content-Type") != mediaType || answer.Body.Len() == 0 {
+			t.Errorf("%s answers %d, %s, %d bytes", at, answer.Code, answer.Header().Get("Content-Type"), answer.Body.Len())
 		}
-		again, body := fetch(t, h, at, "If-None-Match", answer.Header.Get("ETag"))
-		if again.StatusCode != http.StatusNotModified || body != "" {
-			t.Errorf("%s answers %d with %d bytes to those who have it", at, again.StatusCode, len(body))
+		again := fetch(t, h, at, "If-None-Match", answer.Header().Get("ETag"))
+		if again.Code != http.StatusNotModified || again.Body.Len() != 0 {
+			t.Errorf("%s answers %d with %d bytes to those who have it", at, again.Code, again.Body.Len())
 		}
 	}
-	_, body := fetch(t, h, "/openapi.json")
 	var d apiDescription
-	if err := json.Unmarshal([]byte(body), &d); err != nil || !strings.HasPrefix(d.OpenAPI, "3.1.") {
+	if err := json.Unmarshal(fetch(t, h, "/openapi.json").Body.Bytes(), &d); err != nil || !strings.HasPrefix(d.OpenAPI, "3.1.") {
 		t.Errorf("/openapi.json is of OpenAPI %q, %v", d.OpenAPI, err)
 	}
 }
@@ -482,7 +474,8 @@ func TestOpenAPIDocument(t *testing.T) {
 func TestDocs(t *testing.T) {
 	t.Parallel()
 	options, _, _ := withoutStore(t)
-	answer, body := fetch(t, server.Handler(options), "/docs")
+	answer := fetch(t, server.Handler(options), "/docs")
+	body := answer.Body.String()
 	d, operations := description(t)
 	for _, o := range operations {
 		if !strings.Contains(body, `id="`+o.OperationID+`"`) || !strings.Contains(body, o.method+" "+o.path) {
@@ -507,7 +500,7 @@ func TestDocs(t *testing.T) {
 		t.Fatalf("the page has %d style sheets", len(style))
 	}
 	sum := sha256.Sum256([]byte(style[0][1]))
-	policy := answer.Header.Get("Content-Security-Policy")
+	policy := answer.Header().Get("Content-Security-Policy")
 	if want := "style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.HasPrefix(policy, "default-src 'none'; ") || !strings.Contains(policy, want) {
 		t.Errorf("policy is %q, want it to contain %q", policy, want)
 	}

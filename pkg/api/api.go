@@ -5,16 +5,8 @@
 package api
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"reflect"
-	"strings"
 	"time"
-
-	"github.com/lcp-tools/lcp/pkg/license"
 )
 
 // MaxBody bounds a request in bytes.
@@ -136,87 +128,4 @@ type OversharedLicense struct {
 	Type          string `json:"type"` // loan or buy
 	Status        string `json:"status"`
 	Devices       int    `json:"devices"`
-}
-
-// Decode reads one JSON value of at most MaxBody bytes into v, a pointer to a
-// struct. An unknown field and a value of the wrong type are a
-// *license.FieldError that names the field.
-func Decode(r io.Reader, v any) error {
-	data, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
-	if err != nil {
-		return err
-	}
-	if len(data) > MaxBody {
-		return fmt.Errorf("more than %d bytes of JSON", MaxBody)
-	}
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return decodeError(data, err, v)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more than one JSON value")
-	}
-	return nil
-}
-
-// decodeError turns the decoder's errors into ones that users can act on.
-func decodeError(data []byte, err error, v any) error {
-	var syntax *json.SyntaxError
-	var kind *json.UnmarshalTypeError
-	var instant *time.ParseError
-	switch {
-	case errors.As(err, &syntax):
-		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
-		return fmt.Errorf("not valid JSON: line %d: %w", line, err)
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return errors.New("not valid JSON: it ends too early")
-	case errors.As(err, &kind):
-		if kind.Field == "" {
-			return fmt.Errorf("a JSON object is wanted, not a %s", kind.Value)
-		}
-		return &license.FieldError{Field: kind.Field, Reason: fmt.Sprintf("must be %s, not a JSON %s", wanted(kind.Type), kind.Value)}
-	case errors.As(err, &instant):
-		return &license.FieldError{Field: timeField(data, v), Reason: "must be a date and time as in 2030-01-31T12:00:00Z"}
-	}
-	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		return &license.FieldError{Field: strings.Trim(name, `"`), Reason: "is not a known field"}
-	}
-	return err
-}
-
-// wanted names a Go type in the words of JSON.
-func wanted(t reflect.Type) string {
-	switch t.Kind() {
-	case reflect.String:
-		return "a string"
-	case reflect.Int, reflect.Int32, reflect.Int64:
-		return "an integer"
-	case reflect.Bool:
-		return "true or false"
-	case reflect.Slice:
-		return "an array"
-	default:
-		return "an object"
-	}
-}
-
-// timeField finds which date is wrong, since the decoder does not tell.
-func timeField(data []byte, v any) string {
-	var members map[string]json.RawMessage
-	if json.Unmarshal(data, &members) != nil {
-		return "date"
-	}
-	t := reflect.TypeOf(v).Elem()
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if f.Type != reflect.TypeFor[*time.Time]() || members[name] == nil {
-			continue
-		}
-		var instant *time.Time
-		if json.Unmarshal(members[name], &instant) != nil {
-			return name
-		}
-	}
-	return "date"
 }

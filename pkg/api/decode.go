@@ -1,0 +1,185 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/lcp-tools/lcp/pkg/license"
+)
+
+// Decode reads one JSON object of at most MaxBody bytes into v, a pointer to a
+// struct. Members are taken at their word: one that v does not have by exactly
+// that name, one that is there twice, a value of the wrong type and text that is
+// not Unicode are each a *license.FieldError that names the field, several
+// joined. Other errors say that it is no JSON object.
+func Decode(r io.Reader, v any) error {
+	data, err := io.ReadAll(io.LimitReader(r, MaxBody+1))
+	if err != nil {
+		return err
+	}
+	if len(data) > MaxBody {
+		return fmt.Errorf("more than %d bytes of JSON", MaxBody)
+	}
+	if err := checkObject(data); err != nil {
+		return err
+	}
+	fields := fieldsOf(v)
+	var faults []error
+	err = eachMember(data, func(name string, value json.RawMessage) {
+		into, known := fields[name]
+		reason := "is not a known field"
+		switch {
+		case known && into == nil:
+			reason = "is there twice"
+		case known:
+			reason = decodeMember(value, into)
+			fields[name] = nil
+		}
+		if reason != "" {
+			faults = append(faults, &license.FieldError{Field: strings.ToValidUTF8(name, "\ufffd"), Reason: reason})
+		}
+	})
+	return errors.Join(append(faults, err)...)
+}
+
+// checkObject says what is wrong with JSON that is none, or no object.
+func checkObject(data []byte) error {
+	var members map[string]json.RawMessage
+	err := json.Unmarshal(data, &members)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax) && syntax.Offset >= int64(len(data)) && strings.HasPrefix(syntax.Error(), "unexpected end"):
+		return errors.New("not valid JSON: it ends too early")
+	case errors.As(err, &syntax):
+		line := 1 + bytes.Count(data[:min(int(syntax.Offset), len(data))], []byte("\n"))
+		return fmt.Errorf("not valid JSON: line %d: %w", line, err)
+	case errors.As(err, &kind):
+		return fmt.Errorf("a JSON object is wanted, not JSON of the type %s", kind.Value)
+	case err == nil && members == nil:
+		return errors.New("a JSON object is wanted, not JSON of the type null")
+	default:
+		return err
+	}
+}
+
+// eachMember goes through the members of an object in their order.
+func eachMember(data []byte, use func(name string, value json.RawMessage)) error {
+	d := json.NewDecoder(bytes.NewReader(data))
+	if _, err := d.Token(); err != nil {
+		return err
+	}
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return err
+		}
+		use(fmt.Sprint(name), value)
+	}
+	return nil
+}
+
+// fieldsOf returns pointers to the fields of a struct by their names in JSON,
+// those of structs within included.
+func fieldsOf(v any) map[string]any {
+	s := reflect.ValueOf(v).Elem()
+	fields := map[string]any{}
+	for _, f := range reflect.VisibleFields(s.Type()) {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name != "" && name != "-" {
+			fields[name] = s.FieldByIndex(f.Index).Addr().Interface()
+		}
+	}
+	return fields
+}
+
+// decodeMember reads a value into what a field points to, and returns what is
+// wrong with it.
+func decodeMember(value json.RawMessage, into any) (reason string) {
+	if !utf8.Valid(value) {
+		return "is not valid UTF-8"
+	}
+	if hasHalfSurrogate(value) {
+		return "has half of a surrogate pair"
+	}
+	err := json.Unmarshal(value, into)
+	var kind *json.UnmarshalTypeError
+	var base64Error base64.CorruptInputError
+	_, isDate := into.(**time.Time)
+	switch {
+	case err == nil:
+		return ""
+	case isDate:
+		return "must be a date and time as in 2030-01-31T12:00:00Z"
+	case errors.As(err, &base64Error):
+		return "must be base64"
+	case errors.As(err, &kind):
+		return fmt.Sprintf("must be %s, not a JSON %s", wanted(kind.Type), kind.Value)
+	default:
+		return err.Error()
+	}
+}
+
+// hasHalfSurrogate reports whether an escape stands for no character (RFC 8259
+// §8.2), which the decoder would replace by another one.
+func hasHalfSurrogate(value []byte) bool {
+	for i := 0; i+1 < len(value); i++ {
+		if value[i] != '\\' {
+			continue
+		}
+		i++
+		unit := utf16Escape(value[i-1:])
+		if !utf16.IsSurrogate(unit) {
+			continue
+		}
+		if utf16.DecodeRune(unit, utf16Escape(value[min(i+5, len(value)):])) == utf8.RuneError {
+			return true
+		}
+		i += 10
+	}
+	return false
+}
+
+// utf16Escape returns what \uXXXX at the beginning of JSON text stands for, or 0.
+func utf16Escape(text []byte) rune {
+	if len(text) < 6 || text[0] != '\\' || text[1] != 'u' {
+		return 0
+	}
+	n, err := strconv.ParseUint(string(text[2:6]), 16, 16)
+	if err != nil {
+		return 0
+	}
+	return rune(n)
+}
+
+// wanted names a Go type in the words of JSON.
+func wanted(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.String:
+		return "a string"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "an integer"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Slice:
+		if t.Elem().Kind() == reflect.Uint8 {
+			return "base64"
+		}
+		return "an array"
+	default:
+		return "an object"
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -42,9 +43,13 @@ type Service struct {
 }
 
 // Generate issues a new license. Faults of the request are *license.FieldError,
-// several joined; an unknown or deleted publication is ErrPublication. After an
-// error there is no license.
+// several joined; that of an unknown or deleted publication is ErrPublication as
+// well. After an error there is no license.
 func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.Document, error) {
+	return s.generate(ctx, uuid.NewString(), r)
+}
+
+func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
 	pub, err := s.publication(ctx, r)
 	if err != nil {
 		return nil, err
@@ -55,13 +60,17 @@ func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.
 	}
 	now := s.Now().UTC().Truncate(time.Second)
 	rec := store.License{
-		UUID: uuid.NewString(), PublicationUUID: pub.UUID, UserID: r.UserID,
+		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
 		Provider: s.Provider, Profile: uri,
 		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print,
 		Status: string(status.Ready), StatusUpdated: now, Issued: now,
 	}
 	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
-	doc, err := s.issue(ctx, rec, pub, r)
+	request := newRequest(rec, pub, r)
+	if err := checkUserID(r.UserID); err != nil {
+		return nil, errors.Join(err, request.Validate())
+	}
+	doc, err := s.Issuer.Issue(ctx, request)
 	if err != nil {
 		return nil, err
 	}
@@ -69,6 +78,27 @@ func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.
 		return nil, fmt.Errorf("record the license: %w", err)
 	}
 	return doc, nil
+}
+
+// maxUserID is how long the identifier of a user can be, in characters: what the
+// store finds licenses by.
+const maxUserID = 255
+
+// checkUserID looks at what the record of a license needs and the license itself
+// does not: whose it is.
+func checkUserID(id string) error {
+	reason := ""
+	switch {
+	case strings.TrimSpace(id) == "":
+		reason = "is missing"
+	case utf8.RuneCountInString(id) > maxUserID:
+		reason = fmt.Sprintf("is longer than %d characters", maxUserID)
+	case strings.ContainsRune(id, 0):
+		reason = "has a NUL character"
+	default:
+		return nil
+	}
+	return &license.FieldError{Field: "user_id", Reason: reason}
 }
 
 // Fresh issues a license again, as it stands now, for the user's data in the
@@ -90,7 +120,7 @@ func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*
 	if rec, err = s.changeProfile(ctx, rec, r.Profile); err != nil {
 		return nil, err
 	}
-	return s.issue(ctx, rec, pub, r)
+	return s.Issuer.Issue(ctx, newRequest(rec, pub, r))
 }
 
 // changeProfile moves a license to the profile asked for (an upgrade), and keeps
@@ -104,9 +134,19 @@ func (s *Service) changeProfile(ctx context.Context, rec store.License, asked st
 		return rec, err
 	}
 	return s.Store.UpdateLicense(ctx, rec.UUID, "", func(l store.License, _ bool) (store.License, []store.Event, error) {
-		l.Profile, l.Updated = uri, s.Now().UTC().Truncate(time.Second)
+		l.Profile, l.Updated = uri, after(s.Now(), l.Issued, l.Updated, l.StatusUpdated)
 		return l, nil, nil
 	})
+}
+
+// after is now or, if that is not later than all of the others, the next
+// millisecond: apps compare dates to learn whether something changed.
+func after(now time.Time, others ...time.Time) time.Time {
+	now = now.UTC().Truncate(time.Millisecond)
+	if last := slices.MaxFunc(others, time.Time.Compare); !now.After(last) {
+		return last.Add(time.Millisecond)
+	}
+	return now
 }
 
 func (s *Service) publication(ctx context.Context, r api.LicenseRequest) (store.Publication, error) {
@@ -117,14 +157,27 @@ func (s *Service) publication(ctx context.Context, r api.LicenseRequest) (store.
 		return pub, &license.FieldError{Field: "alt_id", Reason: "must not be given together with publication_id"}
 	case r.PublicationID != "":
 		pub, err = s.Store.Publication(ctx, strings.ToLower(r.PublicationID))
-		return pub, named(ErrPublication, r.PublicationID, err)
+		return pub, inField("publication_id", named(ErrPublication, r.PublicationID, err))
 	case r.AltID != "":
 		pub, err = s.Store.PublicationByAltID(ctx, r.AltID)
-		return pub, named(ErrPublication, r.AltID, err)
+		return pub, inField("alt_id", named(ErrPublication, r.AltID, err))
 	default:
 		return pub, &license.FieldError{Field: "publication_id", Reason: "is missing, and so is alt_id"}
 	}
 }
+
+// inField tells which field of the request an ErrPublication comes from.
+func inField(field string, err error) error {
+	if !errors.Is(err, ErrPublication) {
+		return err
+	}
+	return &publicationError{license.FieldError{Field: field, Reason: err.Error()}}
+}
+
+// A publicationError is an ErrPublication and a *license.FieldError.
+type publicationError struct{ license.FieldError }
+
+func (e *publicationError) Unwrap() []error { return []error{&e.FieldError, ErrPublication} }
 
 // named turns the store's ErrNotFound into the service's reason, with the
 // identifier, and leaves other errors as they are.
@@ -151,8 +204,9 @@ func (s *Service) choose(asked string) (string, error) {
 	return uri, nil
 }
 
-func (s *Service) issue(ctx context.Context, rec store.License, pub store.Publication, r api.LicenseRequest) (*license.Document, error) {
-	return s.Issuer.Issue(ctx, license.Request{
+// newRequest puts together what a license is made from.
+func newRequest(rec store.License, pub store.Publication, r api.LicenseRequest) license.Request {
+	return license.Request{
 		ID: rec.UUID, Issued: rec.Issued, Updated: rec.Updated,
 		ContentKey: pub.ContentKey,
 		Publication: license.Publication{
@@ -163,7 +217,7 @@ func (s *Service) issue(ctx context.Context, rec store.License, pub store.Public
 			Start: optional(rec.Start), End: optional(rec.End), Copy: rec.Copy, Print: rec.Print,
 		},
 		Profile: rec.Profile, TextHint: r.TextHint, PassHash: r.PassHash,
-	})
+	}
 }
 
 func instant(t *time.Time) time.Time {

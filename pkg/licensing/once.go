@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
-	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -24,36 +22,13 @@ func (s *Service) GenerateAs(ctx context.Context, id string, r api.LicenseReques
 	if !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	pub, err := s.publication(ctx, r)
-	if err != nil {
-		return nil, err
-	}
-	uri, err := s.choose(r.Profile)
-	if err != nil {
-		return nil, err
-	}
-	now := s.Now().UTC().Truncate(time.Second)
-	rec := store.License{
-		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
-		Provider: s.Provider, Profile: uri,
-		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print,
-		Status: string(status.Ready), StatusUpdated: now, Issued: now,
-	}
-	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
-	doc, err := s.issue(ctx, rec, pub, r)
-	if err != nil {
-		return nil, err
-	}
-	_, err = s.Store.CreateLicense(ctx, rec)
+	doc, err := s.generate(ctx, id, r)
 	if errors.Is(err, store.ErrExists) { // the same request was quicker
 		if known, err = s.Store.License(ctx, id); err == nil {
 			return s.again(ctx, known, r)
 		}
 	}
-	if err != nil {
-		return nil, fmt.Errorf("record the license: %w", err)
-	}
-	return doc, nil
+	return doc, err
 }
 
 // again issues a license that an earlier request has made.

@@ -157,7 +157,11 @@ func saleType(l *store.License) string {
 }
 
 func (s *server) userLicenses(w http.ResponseWriter, r *http.Request) error {
-	return s.writeLicenses(w, r, store.LicenseFilter{UserID: r.PathValue("user")})
+	user := r.PathValue("user")
+	if whyNotText(user, maxName) != "" {
+		return problem(http.StatusNotFound, "no user can have that identifier")
+	}
+	return s.writeLicenses(w, r, store.LicenseFilter{UserID: user})
 }
 
 // reportLicenses streams the licenses issued in a month or on a day as CSV.

@@ -2,10 +2,14 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
+
+	"github.com/google/uuid"
 
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/store"
@@ -56,19 +60,36 @@ func requestHash(r *http.Request, body []byte) [32]byte {
 }
 
 // answerOnce runs the handler and keeps its answer. A failed request leaves
-// nothing, so that it can be tried again.
+// nothing, so that it can be tried again. A client that goes away meanwhile will
+// come back: what has begun is brought to its end.
 func (s *server) answerOnce(w http.ResponseWriter, r *http.Request, h handler, claim store.Claim) error {
+	ctx := context.WithoutCancel(r.Context())
 	kept := &recorder{header: http.Header{}}
-	if err := h(kept, r); err != nil {
-		return errors.Join(err, s.Store.Release(r.Context(), claim))
+	if err := h(kept, r.WithContext(context.WithValue(ctx, onceKey{}, idOf(claim)))); err != nil {
+		return errors.Join(err, s.Store.Release(ctx, claim))
 	}
 	answer := &store.Answer{
 		Status: kept.code, ContentType: kept.header.Get("Content-Type"), Location: kept.header.Get("Location"), Body: kept.body.Bytes(),
 	}
-	if err := s.Store.Answer(r.Context(), claim, answer); err != nil {
+	if err := s.Store.Answer(ctx, claim, answer); err != nil {
 		return err
 	}
 	return replay(w, answer)
+}
+
+// onceKey is the context key of the identifier for what a request makes that has
+// an Idempotency-Key. Where the process dies after making it and before keeping
+// the answer, the repeated request finds it by that.
+type onceKey struct{}
+
+// idOf returns a UUID (RFC 9562 §5.8) that is the same whenever the same caller
+// makes the same request, and that nobody can guess who does not know all of it.
+func idOf(c store.Claim) string {
+	h := sha256.New()
+	_, _ = fmt.Fprintf(h, "%q %q %x", c.Actor, c.Key, c.Request) // a hash takes all
+	id := uuid.UUID(h.Sum(nil)[:16])
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80
+	return id.String()
 }
 
 func replay(w http.ResponseWriter, a *store.Answer) error {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
@@ -23,7 +25,7 @@ func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	begin := s.Now()
-	doc, err := s.Licensing.Generate(r.Context(), in)
+	doc, err := s.generate(r.Context(), in)
 	if err != nil {
 		return err
 	}
@@ -38,6 +40,15 @@ func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	return writeLicense(w, http.StatusCreated, doc)
+}
+
+// generate issues a license, under the identifier that a repeated request will
+// find it by if there is one.
+func (s *server) generate(ctx context.Context, in api.LicenseRequest) (*license.Document, error) {
+	if id, ok := ctx.Value(onceKey{}).(string); ok {
+		return s.Licensing.GenerateAs(ctx, id, in)
+	}
+	return s.Licensing.Generate(ctx, in)
 }
 
 func (s *server) freshLicense(w http.ResponseWriter, r *http.Request) error {
@@ -101,6 +112,11 @@ func filterOf(r *http.Request) (store.LicenseFilter, error) {
 			return f, &license.FieldError{Field: "count", Reason: "must be min:max, as in 3:10"}
 		}
 		f.CountDevices = true
+	}
+	for field, text := range map[string]string{"user": f.UserID, "pub": f.PublicationUUID, "device": f.DeviceID} {
+		if reason := whyNotText(text, maxName); reason != "" {
+			return f, &license.FieldError{Field: field, Reason: reason}
+		}
 	}
 	var err error
 	f.IssuedFrom, f.IssuedBefore, err = period(q.Get("month"), q.Get("date"))
@@ -285,9 +301,11 @@ func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.Licens
 			faults.add(field, "must be a UUID")
 		}
 	}
-	if in.UserID == "" {
+	if strings.TrimSpace(in.UserID) == "" {
 		faults.add("user_id", "is missing")
 	}
+	faults.text("user_id", in.UserID, maxName)
+	faults.text("provider", in.Provider, maxName)
 	if in.Provider == "" {
 		in.Provider = s.Licensing.Provider
 	}
@@ -338,6 +356,35 @@ type faults []error
 
 func (f *faults) add(field, format string, args ...any) {
 	*f = append(*f, &license.FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
+}
+
+// Lengths of text that is kept, in characters: of what things are found by, of a
+// URL, and of prose.
+const (
+	maxName  = 255
+	maxURL   = 4096
+	maxProse = 1 << 18
+)
+
+// text adds a fault if a text cannot be kept.
+func (f *faults) text(field, text string, limit int) {
+	if reason := whyNotText(text, limit); reason != "" {
+		f.add(field, "%s", reason)
+	}
+}
+
+// whyNotText returns what keeps a text from being kept by every database, or "".
+func whyNotText(text string, limit int) string {
+	switch {
+	case !utf8.ValidString(text):
+		return "is not valid UTF-8"
+	case strings.ContainsRune(text, 0):
+		return "has a NUL character"
+	case utf8.RuneCountInString(text) > limit:
+		return fmt.Sprintf("is longer than %d characters", limit)
+	default:
+		return ""
+	}
 }
 
 // err joins the faults in the order of their fields' names.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strconv"
@@ -17,15 +19,17 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/license"
 )
 
 // wrap does what all routes want: paths with and without a trailing slash are
-// one, bodies are bounded, pages of other origins may call if they are allowed
-// to, and answers are not taken for something else.
+// one, queries are understood whole or not at all, bodies are bounded, pages of
+// other origins may call if they are allowed to, and answers are not taken for
+// something else.
 func (s *server) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if p := r.URL.Path; len(p) > 1 && p[len(p)-1] == '/' && !strings.HasPrefix(p, "/resources/") {
-			r.URL.Path = strings.TrimRight(p, "/")
+			r.URL.Path = cmp.Or(strings.TrimRight(p, "/"), "/")
 			r.URL.RawPath = strings.TrimRight(r.URL.RawPath, "/")
 		}
 		if r.Body != nil && r.Body != http.NoBody {
@@ -35,8 +39,24 @@ func (s *server) wrap(next http.Handler) http.Handler {
 		if origin := r.Header.Get("Origin"); origin != "" && s.cors(w, r, origin) {
 			return
 		}
+		if err := checkQuery(r.URL.RawQuery); err != nil {
+			p, _ := problemOf(err)
+			writeProblem(w, p)
+			return
+		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// checkQuery refuses what url.URL.Query would leave out without a word.
+func checkQuery(raw string) error {
+	if !strings.ContainsAny(raw, "%;") {
+		return nil
+	}
+	if _, err := url.ParseQuery(raw); err != nil {
+		return &license.FieldError{Field: "query", Reason: "is not valid: " + err.Error()}
+	}
+	return nil
 }
 
 // cors answers what browsers ask before they let a page of an allowed origin

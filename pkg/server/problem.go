@@ -72,11 +72,6 @@ func problemOf(err error) (p *Problem, expected bool) {
 	if errors.As(err, &p) {
 		return p, true
 	}
-	if fields := fieldProblems(err); len(fields) > 0 {
-		p = problem(http.StatusBadRequest, err.Error())
-		p.Errors = fields
-		return p, true
-	}
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return problem(http.StatusRequestEntityTooLarge, "the body is too large"), true
@@ -90,30 +85,39 @@ func problemOf(err error) (p *Problem, expected bool) {
 			p.Type = typeServer
 			return p, false
 		}
-		return problem(known.code, err.Error()), true
+		p = problem(known.code, err.Error())
+		p.Errors = fieldProblems(err)
+		return p, true
+	}
+	if fields := fieldProblems(err); len(fields) > 0 {
+		p = problem(http.StatusBadRequest, err.Error())
+		p.Errors = fields
+		return p, true
 	}
 	p = problem(http.StatusInternalServerError, "")
 	p.Type, p.Title = typeServer, "An unexpected error has occurred."
 	return p, false
 }
 
-// fieldProblems collects the faults of fields from joined errors.
+// fieldProblems collects the faults of fields from an error and all that it
+// wraps.
 func fieldProblems(err error) []FieldProblem {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // walks the tree itself
+	switch e := err.(type) { //nolint:errorlint // walks the tree itself
+	case *license.FieldError:
+		return []FieldProblem{{e.Field, e.Reason}}
+	case *store.ExistsError:
+		return []FieldProblem{{e.Field, e.Error()}}
+	case interface{ Unwrap() []error }:
 		var list []FieldProblem
-		for _, e := range joined.Unwrap() {
-			list = append(list, fieldProblems(e)...)
+		for _, inner := range e.Unwrap() {
+			list = append(list, fieldProblems(inner)...)
 		}
 		return list
+	case interface{ Unwrap() error }:
+		return fieldProblems(e.Unwrap())
+	default:
+		return nil
 	}
-	var field *license.FieldError
-	if errors.As(err, &field) {
-		return []FieldProblem{{field.Field, field.Reason}}
-	}
-	if inner := errors.Unwrap(err); inner != nil {
-		return fieldProblems(inner)
-	}
-	return nil
 }
 
 // writeProblem answers with a problem.

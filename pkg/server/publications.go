@@ -68,7 +68,11 @@ func (s *server) getPublication(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) getPublicationByAltID(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.Store.PublicationByAltID(r.Context(), r.PathValue("alt_id"))
+	altID := r.PathValue("alt_id")
+	if whyNotText(altID, maxName) != "" {
+		return problem(http.StatusNotFound, "no publication can have that alt_id")
+	}
+	p, err := s.Store.PublicationByAltID(r.Context(), altID)
 	if err != nil {
 		return err
 	}
@@ -179,7 +183,7 @@ func publicationIn(in *api.Publication) (store.Publication, error) {
 		faults.add("uuid", "must be a UUID")
 	}
 	key, err := lcpcrypto.ContentKeyFromBytes(in.EncryptionKey)
-	if err != nil {
+	if err != nil || key == (lcpcrypto.ContentKey{}) {
 		faults.add("encryption_key", "must be 32 bytes in base64")
 	}
 	for field, text := range map[string]string{"title": in.Title, "content_type": in.ContentType} {
@@ -201,6 +205,16 @@ func publicationIn(in *api.Publication) (store.Publication, error) {
 	}
 	if !isSHA256(in.Checksum) {
 		faults.add("checksum", "must be a SHA-256 in 64 hexadecimal digits")
+	}
+	for field, t := range map[string]struct {
+		text  string
+		limit int
+	}{
+		"alt_id": {in.AltID, maxName}, "content_type": {in.ContentType, maxName}, "provider": {in.Provider, maxName},
+		"href": {in.Href, maxURL}, "cover_url": {in.CoverURL, maxURL},
+		"title": {in.Title, maxProse}, "authors": {in.Authors, maxProse}, "publishers": {in.Publishers, maxProse}, "description": {in.Description, maxProse},
+	} {
+		faults.text(field, t.text, t.limit)
 	}
 	if err := faults.err(); err != nil {
 		return store.Publication{}, err

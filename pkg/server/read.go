@@ -24,6 +24,9 @@ func decode(r *http.Request, v any) error {
 			return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must be application/json, not %q", t))
 		}
 	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must not be compressed, and it is in %q", coding))
+	}
 	err := api.Decode(r.Body, v)
 	var field *license.FieldError
 	var tooLarge *http.MaxBytesError
@@ -68,26 +71,26 @@ type page struct {
 
 func (p page) offset() int { return (p.number - 1) * p.size }
 
-// pageOf reads page and per_page. Values that make no sense are refused, but a
-// per_page that is too large gives the largest page there is.
+// pageOf reads page and per_page.
 func pageOf(q url.Values) (page, error) {
 	p := page{1, defaultPerPage}
-	for name, v := range map[string]*int{"page": &p.number, "per_page": &p.size} {
-		text := q.Get(name)
+	var faults faults
+	for _, v := range []struct {
+		name  string
+		value *int
+		most  int
+	}{{"page", &p.number, maxPage}, {"per_page", &p.size, maxPerPage}} {
+		text := q.Get(v.name)
 		if text == "" {
 			continue
 		}
 		n, err := strconv.Atoi(text)
-		if err != nil && !errors.Is(err, strconv.ErrRange) || n < 1 {
-			return p, &license.FieldError{Field: name, Reason: "must be a positive integer"}
+		if err != nil || n < 1 || n > v.most {
+			faults.add(v.name, "must be an integer from 1 to %d", v.most)
 		}
-		*v = n
+		*v.value = n
 	}
-	p.size = min(p.size, maxPerPage)
-	if p.number > maxPage {
-		return p, &license.FieldError{Field: "page", Reason: fmt.Sprintf("must not be more than %d", maxPage)}
-	}
-	return p, nil
+	return p, faults.err()
 }
 
 // writePage answers with one page of a list: a JSON array, the number of all in

@@ -310,7 +310,7 @@ func TestDeadCallbackIsHeldOff(t *testing.T) {
 	}
 	other := b.shop
 	other.ID = "other"
-	b.add(t, "other", "k2", sharedsecret.HS256, sharedsecret.Active)
+	b.add(t, "other", "k2", sharedsecret.HS256)
 	broken.Store(false)
 	if err := ask(other); err != nil {
 		t.Errorf("another provider: %v", err)
@@ -335,7 +335,7 @@ func TestHangingCallbackStarvesNobody(t *testing.T) {
 	})
 	quick := b.shop
 	quick.ID = "quick"
-	b.add(t, "quick", "k2", sharedsecret.HS256, sharedsecret.Active)
+	b.add(t, "quick", "k2", sharedsecret.HS256)
 	b.shop.Callback.URL = strings.Replace(b.shop.Callback.URL, "/lcp", "/hang", 1)
 	b.shop.Callback.Concurrency = 2
 	errs := make(chan error, 40)

@@ -106,7 +106,7 @@ func newBench(t testing.TB) *bench {
 			"shop self": `{"ref":["self"]}`, "other theirs": `{"profile":{"type":"purchase"}}`,
 		},
 	}
-	b.secret = b.add(t, "shop", "k1", sharedsecret.HS256, sharedsecret.Active)
+	b.secret = b.add(t, "shop", "k1", sharedsecret.HS256)
 	b.shop = delivery.Provider{ID: "shop", Merchant: "shop", Mode: delivery.ByToken}
 	clock := func() time.Time { return b.at }
 	callbacks := delivery.NewCallbacks(delivery.CallbackOptions{Now: clock, Timeout: 2 * time.Second})
@@ -115,14 +115,14 @@ func newBench(t testing.TB) *bench {
 	return b
 }
 
-// add gives a provider a secret.
-func (b *bench) add(t testing.TB, provider, keyID string, a sharedsecret.Algorithm, state sharedsecret.State) sharedsecret.Secret {
+// add gives a provider an active secret.
+func (b *bench) add(t testing.TB, provider, keyID string, a sharedsecret.Algorithm) sharedsecret.Secret {
 	t.Helper()
 	s, err := sharedsecret.Generate(provider, a, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.KeyID, s.State, s.Activated = keyID, state, now
+	s.KeyID, s.State, s.Activated = keyID, sharedsecret.Active, now
 	b.store.secrets[provider+" "+keyID] = s
 	return s
 }
@@ -300,7 +300,7 @@ func TestAlgorithms(t *testing.T) {
 	for a, newHash := range map[sharedsecret.Algorithm]func() hash.Hash{
 		sharedsecret.HS256: sha256.New, sharedsecret.HS384: sha512.New384, sharedsecret.HS512: sha512.New,
 	} {
-		secret := b.add(t, "shop", "k-"+string(a), a, sharedsecret.Active)
+		secret := b.add(t, "shop", "k-"+string(a), a)
 		header := goodHeader.with(object{"alg": a, "kid": secret.KeyID})
 		token := forge(secret.Value.Bytes(), newHash, header.String(), goodClaims.with(object{"jti": a}).String())
 		if _, err := b.byToken(t, issue, token); err != nil {
@@ -331,7 +331,7 @@ func TestMint(t *testing.T) {
 	t.Parallel()
 	for _, a := range []sharedsecret.Algorithm{sharedsecret.HS256, sharedsecret.HS384, sharedsecret.HS512} {
 		b := newBench(t)
-		secret := b.add(t, "shop", "m", a, sharedsecret.Active)
+		secret := b.add(t, "shop", "m", a)
 		claims := delivery.Claims{ID: "j", IssuedAt: now, OptData: delivery.OptData{Merchant: "shop", UserID: "u1"}}
 		token, err := delivery.Mint(secret, claims, json.RawMessage(goodRights.String()))
 		if err != nil {
@@ -572,7 +572,7 @@ func TestProvidersAreApart(t *testing.T) {
 	if err := ask(other, token); delivery.ReasonOf(err) != delivery.UnknownSecret {
 		t.Errorf("a secret of another: %v", err)
 	}
-	theirs := b.add(t, "other", "k1", sharedsecret.HS256, sharedsecret.Active) // of the same name
+	theirs := b.add(t, "other", "k1", sharedsecret.HS256) // of the same name
 	if err := ask(other, token); delivery.ReasonOf(err) != delivery.BadSignature {
 		t.Errorf("a secret of the same name: %v", err)
 	}

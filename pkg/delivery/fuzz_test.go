@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -81,7 +82,7 @@ func FuzzAnswer(f *testing.F) {
 			_, _ = token.Terms(time.Unix(0, 0), false)
 			return
 		}
-		r, ok := err.(*delivery.Refusal)
+		r, ok := errors.AsType[*delivery.Refusal](err)
 		if !ok {
 			t.Fatalf("error = %v", err)
 		}

@@ -164,7 +164,7 @@ func TestForgedTokens(t *testing.T) {
 			claims := goodClaims.with(object{"optData": object{"userId": "u2"}}).String()
 			return parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + "." + parts[2]
 		}), delivery.BadSignature},
-		"signature cut short": {change(func(s string) string { return s[:len(s)-4] }), delivery.BadSignature},
+		"signature cut short": {change(func(s string) string { return s[:len(s)-3] }), delivery.BadSignature},
 		"signature prolonged": {change(func(s string) string { return s + "AAAA" }), delivery.BadSignature},
 
 		"expired":                 {sign(goodHeader, goodClaims.with(object{"iat": now.Add(-time.Hour).Unix()})), delivery.ExpiredToken},

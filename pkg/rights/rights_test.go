@@ -30,8 +30,6 @@ func terms(t testing.TB, text string, strict bool) (rights.Terms, error) {
 	return token.Terms(now, strict)
 }
 
-func n(i int64) *int64 { return &i }
-
 // compare is for Terms, which do not print.
 func compare(t testing.TB, got, want rights.Terms) {
 	t.Helper()
@@ -95,7 +93,7 @@ func TestTerms(t *testing.T) {
 			  "user":{"id":"u1","name":"Zoë","email":"z@example.org","encrypted":["name","email"]},
 			  "passHash":"` + strings.ToUpper(hash) + `","textHint":"Line 1\nline 2"}`,
 			rights.Terms{
-				Start: date(t, "2027-02-01T00:00:00Z"), Copy: n(10000), Print: n(0), Profile: "http://readium.org/lcp/profile-2.x",
+				Start: date(t, "2027-02-01T00:00:00Z"), Copy: new(int64(10000)), Print: new(int64(0)), Profile: "http://readium.org/lcp/profile-2.x",
 				User:     rights.User{ID: "u1", Name: "Zoë", Email: "z@example.org", Encrypted: []string{"name", "email"}},
 				PassHash: hash, TextHint: "Line 1\nline 2",
 			},
@@ -382,7 +380,7 @@ func TestMerge(t *testing.T) {
 	}{
 		"a template alone": {
 			`{"ref":["loan"]}`,
-			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(10)},
+			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(10))},
 		},
 		"a colon before the name": {
 			`{"ref":[":sale"]}`,
@@ -390,19 +388,19 @@ func TestMerge(t *testing.T) {
 		},
 		"the one to the right wins, member by member": {
 			`{"ref":["loan","short"]}`,
-			rights.Terms{End: week, PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(5)},
+			rights.Terms{End: week, PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(5))},
 		},
 		"the order counts": {
 			`{"ref":["short","loan"]}`,
-			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(10)},
+			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(10))},
 		},
 		"inline wins over all": {
 			`{"ref":["loan","short"],"profile":{"type":"rental","relativeExpiration":"P1D"},"lcp":{"print":0}}`,
-			rights.Terms{End: now.AddDate(0, 0, 1), PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(0)},
+			rights.Terms{End: now.AddDate(0, 0, 1), PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(0))},
 		},
 		"a profile of another type wins whole": {
 			`{"ref":["loan","sale"]}`,
-			rights.Terms{Copy: n(100), Print: n(10)},
+			rights.Terms{Copy: new(int64(100)), Print: new(int64(10))},
 		},
 		"a rental over a sale": {
 			`{"ref":["sale"],"profile":{"rental":{"relativeExpiration":"P7D"}}}`,
@@ -410,11 +408,11 @@ func TestMerge(t *testing.T) {
 		},
 		"templates of templates": {
 			`{"ref":["all"],"storeLicense":true}`,
-			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(1), TextHint: "your library card", Warnings: beyond},
+			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(1)), TextHint: "your library card", Warnings: beyond},
 		},
 		"the same one by two ways is no cycle": {
 			`{"ref":["diamond"],"storeLicense":true}`,
-			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: n(100), Print: n(10), TextHint: "your library card", Warnings: beyond},
+			rights.Terms{End: fortnight, PlayDuration: duration(t, "P2D"), Copy: new(int64(100)), Print: new(int64(10)), TextHint: "your library card", Warnings: beyond},
 		},
 		"an empty list wins over one": {
 			`{"ref":["private","openuser"],"profile":{"type":"purchase"}}`,

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
@@ -100,6 +101,7 @@ func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Rec
 	rec.Seconds = w.Now().Sub(begin).Seconds()
 	if err != nil {
 		rec.Error = err.Error()
+		rec.File, rec.Href, rec.Size, rec.Checksum, rec.Cover = "", "", 0, "", ""
 	}
 	return rec, err
 }
@@ -161,12 +163,18 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 }
 
 // publish writes the files and registers the publication.
-func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Identity, item Item, rec *Record, add func(int64)) error {
+func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Identity, item Item, rec *Record, add func(int64)) (err error) {
 	plan := src.Plan
 	name := fileName(item.FileName, id.UUID, plan.Format.Extension)
 	rec.File = filepath.Join(w.Out, name)
-	_, statErr := os.Lstat(rec.File)
-	replaces := statErr == nil
+	var made newFiles
+	defer func() {
+		if err != nil {
+			// Nobody knows the key of this file: it would be of no use to anyone.
+			err = errors.Join(err, made.remove())
+		}
+	}()
+	made.expect(rec.File)
 	result, err := w.Pipeline.EncryptFile(ctx, src, id.Key, rec.File, w.Verify, add)
 	if err != nil {
 		return err
@@ -175,15 +183,32 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 	if rec.Href, err = w.href(rec.File, name); err != nil {
 		return err
 	}
-	coverURL, err := w.writeCover(plan, name, rec)
-	if err == nil {
-		err = w.register(ctx, id, plan, rec, coverURL, item.Provider)
+	coverURL, err := w.writeCover(plan, name, rec, &made)
+	if err != nil {
+		return err
 	}
-	if err != nil && !replaces {
-		// Nobody knows the key of this file: it would be of no use to anyone.
-		return errors.Join(err, os.Remove(rec.File))
+	return w.register(ctx, id, plan, rec, coverURL, item.Provider)
+}
+
+// newFiles are files that were not there before.
+type newFiles []string
+
+// expect comes before a file is written.
+func (n *newFiles) expect(name string) {
+	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+		*n = append(*n, name)
 	}
-	return err
+}
+
+// remove removes those that were written.
+func (n *newFiles) remove() error {
+	var errs []error
+	for _, name := range *n {
+		if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (w *Worker) register(ctx context.Context, id store.Identity, plan *publication.Plan, rec *Record, coverURL, provider string) error {
@@ -210,7 +235,7 @@ const maxCover = 64 << 20
 
 // writeCover writes the cover beside the publication, under a name that no
 // publication has. A publication without one is a warning.
-func (w *Worker) writeCover(plan *publication.Plan, name string, rec *Record) (href string, err error) {
+func (w *Worker) writeCover(plan *publication.Plan, name string, rec *Record, made *newFiles) (href string, err error) {
 	if !w.Cover {
 		return "", nil
 	}
@@ -229,6 +254,7 @@ func (w *Worker) writeCover(plan *publication.Plan, name string, rec *Record) (h
 	}
 	name = strings.TrimSuffix(name, filepath.Ext(name)) + ".cover" + coverExtension(plan.Cover)
 	rec.Cover = filepath.Join(w.Out, name)
+	made.expect(rec.Cover)
 	if err := protect.WriteFile(rec.Cover, data); err != nil {
 		return "", fmt.Errorf("write the cover: %w", err)
 	}

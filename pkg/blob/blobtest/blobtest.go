@@ -18,7 +18,7 @@ import (
 
 // large is more than any store holds back before it sends: some parts of a
 // multipart upload, and not a whole number of them.
-const large = 23<<20 + 17
+const large = 11<<20 + 17
 
 // Run tests stores that open returns, empty and each independent of the others.
 func Run(t *testing.T, open func(t *testing.T) blob.Store) {
@@ -230,7 +230,7 @@ func testReplace(t *testing.T, s blob.Store) {
 }
 
 func testConcurrent(t *testing.T, s blob.Store) {
-	a, b := Data(9, 6<<20), Data(10, 7<<20)
+	a, b := Data(9, 6<<20), Data(10, 6<<20+1)
 	var wg sync.WaitGroup
 	for _, data := range [][]byte{a, b} {
 		wg.Go(func() {

@@ -175,23 +175,23 @@ func TestWriteFileReplacesWhole(t *testing.T) {
 func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, name := range []string{".lcp-LEFT.tmp", ".lcp-other", "lcp-mine.tmp", ".other.tmp", "a.epub"} {
+	for _, name := range []string{".lcp-LEFT.part", ".lcp-other", "lcp-mine.part", ".other.part", "a.epub"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(dir, ".lcp-FOLDER.tmp"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(dir, ".lcp-FOLDER.part"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	release := writeElsewhere(t, dir, ".lcp-LIVE.tmp")
+	release := writeElsewhere(t, dir, ".lcp-LIVE.part")
 	open(t, dir)
 	if got := files(t, dir); len(got) != 6 {
-		t.Errorf("folder has %q, want all but .lcp-LEFT.tmp", got)
+		t.Errorf("folder has %q, want all but .lcp-LEFT.part", got)
 	}
 	release()
 	open(t, dir)
 	if got := files(t, dir); len(got) != 5 {
-		t.Errorf("folder has %q, want .lcp-LIVE.tmp gone too", got)
+		t.Errorf("folder has %q, want .lcp-LIVE.part gone too", got)
 	}
 }
 

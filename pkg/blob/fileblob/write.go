@@ -56,7 +56,7 @@ type tempFile struct {
 }
 
 // Temporary files are hidden, and tell whose they are.
-const tempPrefix, tempSuffix = ".lcp-", ".tmp"
+const tempPrefix, tempSuffix = ".lcp-", ".part"
 
 func tempPath(dir string) string {
 	return filepath.Join(dir, tempPrefix+rand.Text()+tempSuffix)

@@ -44,7 +44,7 @@ func explain(err error) error {
 	e := &explained{errs: []error{err}}
 	switch {
 	case errors.As(err, &api):
-		kind, advice := advise(api.ErrorCode(), err)
+		advice, kind := advise(api.ErrorCode(), err)
 		if kind != nil {
 			e.errs = append(e.errs, kind)
 			e.text = kind.Error() + ": "
@@ -62,41 +62,40 @@ func explain(err error) error {
 
 // code is the code of the server's error, or "".
 func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""
 }
 
-// advise gives the kind of an error, if it is one that the port knows, and what
-// to do: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-// HEAD requests have no body, so their errors are called by their status alone.
-func advise(code string, err error) (kind error, advice string) {
+// advise says what to do about an error, and which of the port's it is, if any.
+// The codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+// Answers to HEAD have no body, so their errors are called by the status alone.
+func advise(code string, err error) (advice string, kind error) {
 	switch code {
 	case "NoSuchKey", "NotFound":
-		return blob.ErrNotFound, ""
+		return "", blob.ErrNotFound
 	case "NoSuchBucket":
-		return nil, "; create the bucket, or correct its name"
+		return "; create the bucket, or correct its name", nil
 	case "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch":
-		return blob.ErrChecksum, "; the bytes changed on their way, upload them again"
+		return "; the bytes changed on their way, upload them again", blob.ErrChecksum
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
-		return nil, "; the credentials need s3:PutObject, s3:AbortMultipartUpload, s3:GetObject, s3:DeleteObject and s3:ListBucket here" +
-			" (and s3:PutObjectAcl for an ACL, kms:GenerateDataKey and kms:Decrypt for a KMS key)"
+		return "; the credentials need s3:PutObject, s3:AbortMultipartUpload, s3:GetObject, s3:DeleteObject and s3:ListBucket here" +
+			" (and s3:PutObjectAcl for an ACL, kms:GenerateDataKey and kms:Decrypt for a KMS key)", nil
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
-		return nil, "; check the credentials, and that they are for this server"
+		return "; check the credentials, and that they are for this server", nil
 	case "ExpiredToken":
-		return nil, "; the credentials have expired, get new ones"
+		return "; the credentials have expired, get new ones", nil
 	case "RequestTimeTooSkewed":
-		return nil, "; set this machine's clock"
+		return "; set this machine's clock", nil
 	case "PermanentRedirect", "AuthorizationHeaderMalformed", "MovedPermanently", "IllegalLocationConstraintException":
-		return nil, "; the bucket is in another region" + bucketRegion(err) + ", set that one"
+		return "; the bucket is in another region" + bucketRegion(err) + ", set that one", nil
 	case "SlowDown", "ServiceUnavailable":
-		return nil, "; send less at once, or later"
+		return "; send less at once, or later", nil
 	case "PreconditionFailed":
-		return nil, "; another object took its place while it was read, begin again"
+		return "; another object took its place while it was read, begin again", nil
 	default:
-		return nil, ""
+		return "", nil
 	}
 }
 

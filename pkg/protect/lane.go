@@ -36,6 +36,7 @@ type lane struct {
 	free    chan []byte
 	out     chan chunk
 
+	loader   *loader // nil until it is needed
 	input    *bufio.Reader
 	inflater io.ReadCloser
 	deflater *flate.Writer
@@ -123,12 +124,32 @@ func (l *lane) prepare(e *emitter, part *publication.Part, key lcpcrypto.Content
 	switch {
 	case part.Entry == nil:
 		return l.pump(e, part, nil, compress)
+	case loadable(part.Entry):
+		asItIs := !encrypt || compress
+		return l.send(e, part.Entry, asItIs)
 	case !encrypt, part.Entry.Method == archive.Deflate && compress:
 		// The bytes are wanted as they lie in the source.
 		return l.passThrough(e, part.Entry)
 	default:
 		return l.pump(e, part, part.Entry.Check(), compress)
 	}
+}
+
+// send loads a small deflated entry and sends its deflate stream as it is or,
+// for a codec resource, what that holds.
+func (l *lane) send(e *emitter, entry *archive.Entry, asItIs bool) error {
+	if l.loader == nil {
+		l.loader = new(loader)
+	}
+	raw, data, err := l.loader.load(entry)
+	if err != nil {
+		return err
+	}
+	if asItIs {
+		data = raw
+	}
+	_, err = e.Write(data)
+	return err
 }
 
 // passThrough copies the entry's raw bytes, a deflate stream or stored ones, and
@@ -149,10 +170,19 @@ func (l *lane) passThrough(e *emitter, entry *archive.Entry) error {
 	if _, err := io.Copy(check, l.inflate(l.input)); err != nil {
 		return archive.Damaged(err)
 	}
-	if n, err := io.Copy(io.Discard, l.input); err != nil || n > 0 {
-		return fmt.Errorf("%w: %d bytes follow its compressed data", archive.ErrDamaged, n)
+	if err := l.inputEnds(); err != nil {
+		return err
 	}
 	return check.Err()
+}
+
+// inputEnds refuses an entry that goes on after the deflate stream it held.
+func (l *lane) inputEnds() error {
+	n, err := io.Copy(io.Discard, l.input)
+	if err != nil {
+		return err
+	}
+	return nothingFollows(n)
 }
 
 // pump sends the part's uncompressed bytes, deflated or not.
@@ -171,6 +201,11 @@ func (l *lane) pump(e *emitter, part *publication.Part, check *archive.Check, co
 			return archive.Damaged(err)
 		}
 		if err := dst.Close(); err != nil {
+			return err
+		}
+	}
+	if part.Entry != nil && part.Entry.Method == archive.Deflate {
+		if err := l.inputEnds(); err != nil {
 			return err
 		}
 	}

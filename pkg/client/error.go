@@ -35,11 +35,12 @@ type FieldFault struct {
 func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "license server answered %d %s", e.Status, http.StatusText(e.Status))
-	if said := e.said(); said != "" {
+	said := e.said()
+	if said != "" {
 		b.WriteString(": " + said)
 	}
 	switch {
-	case e.Status == http.StatusUnauthorized:
+	case e.Status == http.StatusUnauthorized && said == "":
 		b.WriteString(" (the credentials are missing or not the right ones)")
 	case e.Status == http.StatusNotFound && !e.problem:
 		b.WriteString(" (is this the address of a license server?)")

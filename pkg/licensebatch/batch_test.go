@@ -71,7 +71,7 @@ func users(n int) iter.Seq2[licensebatch.Row, error] {
 }
 
 // run runs a batch and returns the results by row.
-func run(t *testing.T, ctx context.Context, b licensebatch.Batch, rows iter.Seq2[licensebatch.Row, error]) ([]licensebatch.Result, licensebatch.Summary, error) { //nolint:revive // the test comes first in helpers
+func run(t *testing.T, ctx context.Context, b licensebatch.Batch, rows iter.Seq2[licensebatch.Row, error]) ([]licensebatch.Result, licensebatch.Summary, error) {
 	t.Helper()
 	var results []licensebatch.Result
 	sum, err := b.Run(ctx, rows, func(r licensebatch.Result) error {

@@ -97,7 +97,7 @@ func TestFaultyRows(t *testing.T) {
 		good int
 		want string
 	}{
-		"csv: unknown column":     {csvRows, "", "user_id,user_nmae\nu1,x\n", 0, `end: names of columns: "user_nmae" is not one: there are alt_id, copy,`},
+		"csv: unknown column":     {csvRows, "", "user_id,user_nmea\nu1,x\n", 0, `end: names of columns: "user_nmea" is not one: there are alt_id, copy,`},
 		"csv: column twice":       {csvRows, "", "user_id,user_id\nu1,x\n", 0, `end: names of columns: "user_id" is there twice`},
 		"csv: no names":           {csvRows, "loan", "user_id\nu1\n", 0, `end: names of columns: "loan", for the names of files, is missing`},
 		"csv: nothing":            {csvRows, "", "", 0, ""},
@@ -109,7 +109,7 @@ func TestFaultyRows(t *testing.T) {
 		"csv: two passphrases":    {csvRows, "", "passphrase,pass_hash\nsesame,00\n", 0, "1: there is a passphrase and a pass_hash"},
 		"csv: names of no file":   {csvRows, "n", "n\n../x\na/b\n\"\"\nCON:\n.x\nok\n", 1, `1: n: "../x" cannot be the name of a file`},
 		"json: not an object":     {jsonRows, "", "[]\n{\n\"x\"\nnull\n{}\n", 1, "1: not a JSON object\n2: not a JSON object\n3: not a JSON object\n4: not a JSON object"},
-		"json: unknown member":    {jsonRows, "", `{"user_nmae":"sesame"}`, 0, "1: user_nmae: is not a known field"},
+		"json: unknown member":    {jsonRows, "", `{"user_nmea":"sesame"}`, 0, "1: user_nmea: is not a known field"},
 		"json: wrong type":        {jsonRows, "", `{"copy":"10"}`, 0, "1: copy: must be an integer"},
 		"json: passphrase, wrong": {jsonRows, "", `{"passphrase":1}`, 0, "1: passphrase: must be a string"},
 		"json: bad date":          {jsonRows, "", `{"end":"soon"}`, 0, "1: end: must be a date"},

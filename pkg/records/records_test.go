@@ -35,7 +35,7 @@ var testClock = time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
 func newLocal(t *testing.T) *records.Local {
 	t.Helper()
 	master := make([]byte, 32)
-	rand.Read(master) //nolint:errcheck // never fails
+	rand.Read(master)
 	keys, err := keyring.Parse(base64.StdEncoding.EncodeToString(master))
 	if err != nil {
 		t.Fatal(err)

@@ -2,15 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"iter"
-	"strings"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/records"
-	"github.com/lcp-tools/lcp/pkg/status"
 )
 
 // A desk is where commands work on publications and licenses: a license server,
@@ -42,7 +41,11 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 	if err != nil {
 		return nil, nil, err
 	}
-	documents, err := c.statusDocuments()
+	fresh, err := license.ParseTemplate(c.freshLicenseLink())
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
+	}
+	documents, err := c.statusBuilder(fresh)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -68,23 +71,4 @@ func (a *app) openIssuingDesk(ctx context.Context, s *serverFlags) (d desk, clos
 		return nil, nil, err
 	}
 	return &records.Local{Store: service.Store, Licensing: service, Now: time.Now}, closeAll, nil
-}
-
-// statusDocuments makes status documents as the configuration wants them.
-func (c *Config) statusDocuments() (*status.Builder, error) {
-	fresh := c.Status.FreshLicenseLink
-	if fresh == "" {
-		fresh = strings.TrimSuffix(c.PublicBaseURL, "/") + "/gateway/licenses/{license_id}"
-	}
-	o := status.Options{Policy: c.policy(), BaseURL: c.PublicBaseURL}
-	var err error
-	if o.License, err = license.ParseTemplate(fresh); err != nil {
-		return nil, err
-	}
-	if c.Status.RenewLink != "" {
-		if o.RenewURL, err = license.ParseTemplate(c.Status.RenewLink); err != nil {
-			return nil, err
-		}
-	}
-	return status.NewBuilder(o)
 }

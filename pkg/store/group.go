@@ -236,8 +236,9 @@ func (g *group) rollback(ctx context.Context) {
 
 // discard closes the connection: what state it is in nobody knows.
 func (g *group) discard() {
+	_ = g.closeStatements()
 	_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed, not used again
-	g.conn, g.statements = nil, nil
+	g.conn = nil
 }
 
 // close gives the connection back, once nobody is at work.
@@ -247,8 +248,19 @@ func (g *group) close() error {
 	if g.conn == nil {
 		return nil
 	}
-	err := g.conn.Close()
-	g.conn, g.statements = nil, nil
+	err := errors.Join(g.closeStatements(), g.conn.Close())
+	g.conn = nil
+	return err
+}
+
+// closeStatements closes what is prepared: with a statement open, SQLite would
+// keep the database open too.
+func (g *group) closeStatements() error {
+	var err error
+	for _, stmt := range g.statements {
+		err = errors.Join(err, stmt.Close())
+	}
+	g.statements = nil
 	return err
 }
 

@@ -4,12 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/store/storetest"
 )
 
@@ -93,4 +98,132 @@ func TestMariaDB(t *testing.T) {
 	storetest.Run(t, storetest.Implementation{
 		New: func(t *testing.T) storetest.Database { return mariadb.database(t) }, Process: process,
 	})
+}
+
+// A database server that goes away is told as such, changes nothing by halves,
+// and is used again once it is back, without another Open.
+func TestServerGoesAway(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*server{"PostgreSQL": postgres, "MariaDB": mariadb} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+			dsn := s.database(t).DSN
+			proxy := newProxy(t, address.FindString(dsn))
+			db, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.CreatePublication(t.Context(), somePublication("p")); err != nil {
+				t.Fatal(err)
+			}
+			proxy.cut()
+			l := store.License{UUID: "l", PublicationUUID: "p", Status: "ready"}
+			for range 3 {
+				if _, err := db.CreateLicense(t.Context(), l); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("CreateLicense = %v, want ErrUnavailable", err)
+				}
+				if _, err := db.License(t.Context(), "l"); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("License = %v, want ErrUnavailable", err)
+				}
+				if err := db.Ping(t.Context()); !errors.Is(err, store.ErrUnavailable) {
+					t.Errorf("Ping = %v, want ErrUnavailable", err)
+				}
+			}
+			if _, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address))); !errors.Is(err, store.ErrUnavailable) ||
+				strings.Contains(err.Error(), password(dsn)) {
+				t.Errorf("Open = %v, want ErrUnavailable", err)
+			}
+			proxy.restore(t)
+			if _, err := db.CreateLicense(t.Context(), l); err != nil {
+				t.Errorf("CreateLicense afterwards: %v", err)
+			}
+			// In the middle of a transaction.
+			_, err = db.UpdateLicense(t.Context(), "l", "", func(l store.License, _ bool) (store.License, []store.Event, error) {
+				proxy.cut()
+				l.Status = "active"
+				return l, nil, nil
+			})
+			if !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("UpdateLicense = %v, want ErrUnavailable", err)
+			}
+			proxy.restore(t)
+			if got, err := db.License(t.Context(), "l"); err != nil || got.Status != "ready" {
+				t.Errorf("license is %q, %v, want ready", got.Status, err)
+			}
+		})
+	}
+}
+
+func password(dsn string) string {
+	_, rest, _ := strings.Cut(dsn, "://lcp:")
+	word, _, _ := strings.Cut(rest, "@")
+	return word
+}
+
+// A proxy stands between a store and its server, and can cut the line.
+type proxy struct {
+	address, server string
+	mu              sync.Mutex
+	listener        net.Listener
+	conns           []net.Conn
+	wait            sync.WaitGroup
+}
+
+func newProxy(t *testing.T, server string) *proxy {
+	p := &proxy{address: "127.0.0.1:0", server: server}
+	p.restore(t)
+	t.Cleanup(p.wait.Wait)
+	t.Cleanup(p.cut)
+	return p
+}
+
+// restore listens, on the same port as before.
+func (p *proxy) restore(t *testing.T) {
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", p.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.address, p.listener = l.Addr().String(), l
+	p.wait.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			p.join(t.Context(), client)
+		}
+	})
+}
+
+// join connects a client to the server.
+func (p *proxy) join(ctx context.Context, client net.Conn) {
+	server, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.server)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conns = append(p.conns, client, server)
+	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
+		p.wait.Go(func() {
+			_, _ = io.Copy(pair[0], pair[1])
+			pair[0].Close()
+		})
+	}
+}
+
+// cut closes everything.
+func (p *proxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.listener.Close()
+	for _, c := range p.conns {
+		c.Close()
+	}
+	p.conns = nil
 }

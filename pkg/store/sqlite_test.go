@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -155,6 +156,92 @@ func TestMemoryDatabasesAreApart(t *testing.T) {
 		if _, err := s.CreatePublication(t.Context(), somePublication("p")); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Whoever copies the file of a closed database has all of it.
+func TestClosedDatabaseIsOneFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	s, err := store.Open(t.Context(), testOptions(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CreatePublication(t.Context(), somePublication("p")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := filepath.Glob(path + "*"); err != nil || len(files) != 1 {
+		t.Errorf("files = %v, %v, want one", files, err)
+	}
+}
+
+// firstSchema fills a database as the first release had it.
+const firstSchema = `
+INSERT INTO publications VALUES (1, 'p', 'alt', 'alt', '', 'Title', '[]', '[]', '', '[]', '', 'application/epub+zip', '', 1, 'c', '', X'00', 5, 5, 0);
+INSERT INTO licenses VALUES (1, 'used', 'p', 'jane', '', '', NULL, NULL, NULL, NULL, NULL, 'active', 1, 86400000, NULL, 1);
+INSERT INTO licenses VALUES (2, 'new', 'p', 'jane', '', '', NULL, 100000000, NULL, NULL, NULL, 'ready', 1, 86400001, NULL, 0);
+INSERT INTO licenses VALUES (3, 'odd', 'p', '', '', '', NULL, NULL, NULL, NULL, NULL, 'cancelled', 1, NULL, NULL, 0);
+INSERT INTO devices VALUES ('used', 'd', 'Phone', 7);
+INSERT INTO events VALUES (1, 'odd', 'cancel', '', '', 6);
+INSERT INTO events VALUES (2, 'used', 'register', 'd', 'Phone', 7);
+INSERT INTO events VALUES (3, 'used', 'renew', 'd', 'Phone', 8);`
+
+// A database of the first release keeps its records, and its figures are right.
+func TestFirstSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema, err := os.ReadFile("migrations/sqlite/00001_publications_and_licenses.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	up, _, _ := strings.Cut(string(schema), "-- +goose Down")
+	const versions = `CREATE TABLE schema_versions (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
+		is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));
+		INSERT INTO schema_versions (version_id, is_applied) VALUES (0, 1), (1, 1);`
+	o := testOptions(t, path)
+	sealed := o.Keyring.Seal(make([]byte, 32), []byte("content key of publication p"))
+	for _, statements := range []string{up, versions, firstSchema} {
+		if _, err := db.ExecContext(t.Context(), statements); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.ExecContext(t.Context(), "UPDATE publications SET content_key = ?", sealed); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	l, events, err := s.LicenseHistory(t.Context(), "used")
+	if err != nil || l.DeviceCount != 1 || len(events) != 2 || events[1].Type != "renew" || events[0].DeviceID != "d" {
+		t.Errorf("history = %v, %v, %v", l, events, err)
+	}
+	if _, events, err := s.ChangeLicense(t.Context(), "used", "d", func(l store.License, registered bool) (store.License, []store.Event, error) {
+		if !registered {
+			t.Error("device d is not registered any more")
+		}
+		return l, []store.Event{{Type: "return", At: o.Now()}}, nil
+	}); err != nil || len(events) != 3 {
+		t.Errorf("after a change: %v, %v", events, err)
+	}
+	f, err := s.Figures(t.Context(), o.Now(), store.LicenseFilter{CountDevices: true, MinDevices: 1})
+	if err != nil || f.Licenses != 3 || f.Users != 1 || f.Publications != 1 || f.Overshared != 1 || f.Oldest.Unix() != 86400 {
+		t.Errorf("figures = %+v, %v", f, err)
+	}
+	want := []store.Count{{Name: "active", Count: 1}, {Name: "cancelled", Count: 1}, {Name: "expired", Count: 1}}
+	if !slices.Equal(f.Statuses, want) {
+		t.Errorf("statuses = %v, want %v", f.Statuses, want)
 	}
 }
 

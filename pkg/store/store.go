@@ -107,15 +107,15 @@ func (s *Store) start(ctx context.Context, migrate bool) error {
 
 // Close closes the database. Calls that are under way may fail.
 func (s *Store) Close() error {
-	var err error
+	var errs [3]error
 	if s.group != nil {
-		err = s.group.close()
+		errs[0] = s.group.close()
 	}
-	err = errors.Join(err, s.writer.Close())
 	if s.reader != s.writer {
-		err = errors.Join(s.reader.Close(), err)
+		errs[1] = s.reader.Close()
 	}
-	return err
+	errs[2] = s.writer.Close() // the last: it brings the log of SQLite into the file
+	return errors.Join(errs[:]...)
 }
 
 // Ping reports whether the database answers.

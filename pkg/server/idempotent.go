@@ -39,6 +39,7 @@ func (s *server) idempotent(h handler) handler {
 		first, err := s.Store.Claim(r.Context(), claim)
 		switch {
 		case errors.Is(err, store.ErrClaimed):
+			w.Header().Set("Retry-After", "1")
 			return problem(http.StatusConflict, "a request with this Idempotency-Key is under way")
 		case errors.Is(err, store.ErrOtherRequest):
 			return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request")

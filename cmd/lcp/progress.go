@@ -59,9 +59,15 @@ func (p *progress) start(job int, name string, size int64) func(int64) {
 	p.jobs[job] = bar
 	p.mu.Unlock()
 	return func(n int64) {
-		_ = bar.Add64(min(n, bar.GetMax64()-bar.State().CurrentNum))
-		_ = p.total.Add64(n)
+		advance(bar, n)
+		advance(p.total, n)
 	}
+}
+
+// advance moves a bar on, at most to its end: output can be longer than the input
+// that was counted, and a bar that is told so does not move at all.
+func advance(bar *progressbar.ProgressBar, n int64) {
+	_ = bar.Add64(min(n, bar.GetMax64()-bar.State().CurrentNum))
 }
 
 // done takes the item off its bar and prints what there is to say about it.

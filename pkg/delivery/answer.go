@@ -98,7 +98,7 @@ func readGrant(v *jsontree.Value) (rights.Token, error) {
 func denial(v *jsontree.Value, cause error) *Refusal {
 	message, _ := v.Get("message").Text()
 	redirect, _ := v.Get("redirectUrl").Text()
-	r := Refuse(Denied, oneLine(message), cause)
+	r := &Refusal{Reason: Denied, Message: oneLine(message), Err: cause}
 	if isWebURL(redirect) {
 		r.RedirectURL = redirect
 	}

@@ -191,9 +191,9 @@ func TestDenial(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 400)
 	tests := map[string]struct {
-		status             int
-		body               string
-		detail, redirectTo string
+		status              int
+		body                string
+		message, redirectTo string
 	}{
 		"message and link":             {403, `{"message":"buy it first","redirectUrl":"https://shop.example.org/buy?x=1#y"}`, "buy it first", "https://shop.example.org/buy?x=1#y"},
 		"200 without a profile":        {200, `{"message":"buy it first","redirectUrl":"http://shop.example.org/"}`, "buy it first", "http://shop.example.org/"},
@@ -220,8 +220,11 @@ func TestDenial(t *testing.T) {
 			if !ok || r.Reason != delivery.Denied {
 				t.Fatalf("error = %v, want a denial", err)
 			}
-			if r.Detail != tt.detail || r.RedirectURL != tt.redirectTo {
-				t.Errorf("%q, go to %q; want %q, %q", r.Detail, r.RedirectURL, tt.detail, tt.redirectTo)
+			if r.Message != tt.message || r.RedirectURL != tt.redirectTo {
+				t.Errorf("%q, go to %q; want %q, %q", r.Message, r.RedirectURL, tt.message, tt.redirectTo)
+			}
+			if text := fmt.Sprint(err, r.LogValue()); tt.message != "" && strings.Contains(text, tt.message) {
+				t.Errorf("the message is in %s", text)
 			}
 		})
 	}

@@ -262,8 +262,9 @@ func (a *Authorizer) byToken(ctx context.Context, p Provider, r Request) (Grant,
 		return Grant{}, err
 	}
 	g.KeyID, g.TokenID = c.KeyID, spentID(c.ID)
-	// Last of all, so that a token survives what is wrong elsewhere.
-	first, err := a.Store.Spend(ctx, p.ID, g.TokenID, c.ExpiresAt.Add(skew))
+	// Last of all, so that a token survives what is wrong elsewhere. The note
+	// outlives the token by the skew once more, for replicas with other clocks.
+	first, err := a.Store.Spend(ctx, p.ID, g.TokenID, c.ExpiresAt.Add(2*skew))
 	switch {
 	case err != nil:
 		return Grant{}, fmt.Errorf("spend a token: %w", err)

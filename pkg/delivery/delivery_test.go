@@ -205,7 +205,7 @@ func TestTokenGrants(t *testing.T) {
 		t.Errorf("license request (-want +got):\n%s", diff)
 	}
 	until := b.store.spent["shop "+g.TokenID]
-	if want := now.Add(11 * time.Minute); !until.Equal(want) {
+	if want := now.Add(12 * time.Minute); !until.Equal(want) {
 		t.Errorf("spent until %s, want %s", until, want)
 	}
 }

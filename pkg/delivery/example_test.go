@@ -127,7 +127,7 @@ func checkCallback(t *testing.T, b *bench, l language) {
 	stranger := fresh
 	stranger.User = "u2"
 	_, err = b.Authorize(t.Context(), b.shop, stranger)
-	if r, ok := errors.AsType[*delivery.Refusal](err); !ok || r.Reason != delivery.Denied || r.Detail == "" || r.RedirectURL == "" {
+	if r, ok := errors.AsType[*delivery.Refusal](err); !ok || r.Reason != delivery.Denied || r.Message == "" || r.RedirectURL == "" {
 		t.Errorf("a stranger: %v", err)
 	}
 	b.at = time.Now().Add(-10 * time.Minute)

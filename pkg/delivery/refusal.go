@@ -119,11 +119,12 @@ func (r Reason) Title() string {
 func (r Reason) Type() string { return TypeBase + string(r) }
 
 // A Refusal is a request that is not granted. All of it but the cause may be
-// shown to whoever asked, and none of it holds a secret, a token or personal
-// data.
+// shown to whoever asked. Its text and what it logs hold no secret, no token and
+// nothing personal; a message may, and is in neither.
 type Refusal struct {
 	Reason      Reason
 	Detail      string        // what is wrong with this request; may be empty
+	Message     string        // what the provider tells the user instead, for the client alone; may be empty
 	RedirectURL string        // where the provider sends the user, an http(s) URL; may be empty
 	RetryAfter  time.Duration // when to ask again, zero if that is not known
 	Err         error         // the cause, for the log; may be nil

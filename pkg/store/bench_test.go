@@ -18,11 +18,11 @@ import (
 // benchVariable says how many licenses the database of the benchmarks has.
 const benchVariable = "STORE_BENCH_LICENSES"
 
-// filled opens a database with licenses in it: a thousand, or what the
+// filled opens a database with licenses in it: twenty thousand, or what the
 // environment says.
 func filled(b *testing.B) (*store.Store, int) {
 	b.Helper()
-	licenses := 1000
+	licenses := 20_000
 	if text := os.Getenv(benchVariable); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil {

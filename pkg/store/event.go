@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,6 +39,9 @@ func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool
 	if device == "" || l.DeviceCount == 0 {
 		return false, nil
 	}
+	if l.complete() {
+		return slices.ContainsFunc(l.history, func(e Event) bool { return e.Type == EventRegister && e.DeviceID == device }), nil
+	}
 	n, err := selectOne(ctx, t, scanCount, selectDevice, device, l.UUID)
 	return n > 0, err
 }
@@ -56,6 +60,12 @@ func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 		if !known {
 			l.DeviceCount++
 		}
+	}
+	e.At = e.At.UTC().Truncate(time.Millisecond)
+	if l.complete() {
+		l.history = append(l.history, e)
+	} else if len(l.history) > 0 {
+		l.history = append(l.history[1:], e)
 	}
 	l.events++
 	return t.exec(ctx, insertEvent, l.UUID, l.events, e.Type, e.DeviceID, e.DeviceName, e.At.UnixMilli())

@@ -268,7 +268,7 @@ func (g *group) closeStatements() error {
 // no heed of the end of a context: to interrupt SQLite would undo what others
 // have in the transaction, and none of the statements takes long.
 func (g *group) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	stmt, err := g.prepare(ctx, query)
+	stmt, err := g.prepare(ctx, query) //nolint:sqlclosecheck // closed with the connection
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +276,7 @@ func (g *group) exec(ctx context.Context, query string, args ...any) (sql.Result
 }
 
 func (g *group) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := g.prepare(ctx, query)
+	stmt, err := g.prepare(ctx, query) //nolint:sqlclosecheck // closed with the connection
 	if err != nil {
 		return nil, err
 	}
@@ -287,7 +287,7 @@ func (g *group) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if stmt := g.statements[query]; stmt != nil {
 		return stmt, nil
 	}
-	stmt, err := g.conn.PrepareContext(context.WithoutCancel(ctx), query) //nolint:sqlclosecheck // closed with the connection
+	stmt, err := g.conn.PrepareContext(context.WithoutCancel(ctx), query)
 	if err == nil {
 		g.statements[query] = stmt
 	}

@@ -91,8 +91,12 @@ func equalLimit(a, b *int64) bool {
 // A licenseRow is a license as it lies in its table.
 type licenseRow struct {
 	License
-	events int64 // how many happened to it
+	events  int64   // how many happened to it
+	history []Event // the last of those, if they have been read
 }
+
+// complete reports whether the history has all that happened.
+func (l *licenseRow) complete() bool { return int64(len(l.history)) == l.events }
 
 const (
 	licenseColumns = `l.seq, l.uuid, l.publication_uuid, l.user_id, l.provider, l.profile, l.rights_start, l.rights_end,
@@ -254,12 +258,16 @@ func (s *Store) ChangeLicense(ctx context.Context, uuid, deviceID string,
 func (s *Store) changeLicense(ctx context.Context, uuid, deviceID string,
 	change func(l License, registered bool) (License, []Event, error), withHistory bool,
 ) (License, []Event, error) {
-	var l License
-	var all []Event
+	var l licenseRow
 	err := s.write(ctx, func(t tx) error {
 		old, err := selectOne(ctx, t, scanLicenseRow, selectLicense+s.dialect.forUpdate, uuid)
 		if err != nil {
 			return err
+		}
+		if withHistory {
+			if old.history, err = history(ctx, t, uuid, old.events); err != nil {
+				return err
+			}
 		}
 		registered, err := isRegistered(ctx, t, &old, deviceID)
 		if err != nil {
@@ -269,47 +277,42 @@ func (s *Store) changeLicense(ctx context.Context, uuid, deviceID string,
 		if err != nil {
 			return err
 		}
-		if withHistory {
-			if all, err = history(ctx, t, uuid, old.events); err != nil {
-				return err
-			}
-			all = append(all, events...)
-		}
 		l, err = writeLicense(ctx, t, &old, next, events)
 		return err
 	})
 	if err != nil {
 		return License{}, nil, fmt.Errorf("update license %q: %w", uuid, err)
 	}
-	return l, all[max(0, len(all)-maxEvents):], nil
+	return l.License, l.history[max(0, len(l.history)-maxEvents):], nil
 }
 
 // writeLicense writes what became of a license, and what happened to it.
-func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events []Event) (License, error) {
+func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events []Event) (licenseRow, error) {
 	l.UUID, l.DeviceCount = old.UUID, old.DeviceCount
-	if err := l.check(); err != nil {
-		return l, err
+	next := *old
+	next.License = l
+	if err := next.check(); err != nil {
+		return next, err
 	}
-	if len(events) == 0 && l.equal(old.License) {
-		return l, nil
+	if len(events) == 0 && next.equal(old.License) {
+		return *old, nil
 	}
 	if l.PublicationUUID != old.PublicationUUID {
 		if err := checkPublication(ctx, t, l.PublicationUUID); err != nil {
-			return l, err
+			return next, err
 		}
 	}
-	next := licenseRow{l, old.events}
 	for _, e := range events {
 		if err := writeEvent(ctx, t, &next, e); err != nil {
-			return l, err
+			return next, err
 		}
 	}
 	t.tally.license(&old.License, -1)
 	t.tally.license(&next.License, 1)
 	if err := moveLicense(ctx, t, old.UserID, l.UserID); err != nil {
-		return l, err
+		return next, err
 	}
-	return next.License, t.exec(ctx, updateLicense, next.args()...)
+	return next, t.exec(ctx, updateLicense, next.args()...)
 }
 
 // moveLicense counts a license that one user had for another one.

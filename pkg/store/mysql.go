@@ -141,8 +141,8 @@ func throughMySQL(index string) string {
 // numbers.
 func isMySQL(numbers ...uint16) func(error) bool {
 	return func(err error) bool {
-		var e *mysql.MySQLError
-		return errors.As(err, &e) && slices.Contains(numbers, e.Number)
+		e, ok := errors.AsType[*mysql.MySQLError](err)
+		return ok && slices.Contains(numbers, e.Number)
 	}
 }
 

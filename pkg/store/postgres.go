@@ -125,8 +125,8 @@ func numberPlaceholders(query string) string {
 // codes.
 func isPostgres(codes ...string) func(error) bool {
 	return func(err error) bool {
-		var e *pgconn.PgError
-		return errors.As(err, &e) && slices.Contains(codes, e.Code)
+		e, ok := errors.AsType[*pgconn.PgError](err)
+		return ok && slices.Contains(codes, e.Code)
 	}
 }
 
@@ -135,12 +135,11 @@ func isPostgres(codes ...string) func(error) bool {
 // rolled back (40), resources (53), locks (55P03), an operator (57), a
 // server that only reads for now (25006).
 func isPostgresUnavailable(err error) bool {
-	var connect *pgconn.ConnectError
-	if errors.As(err, &connect) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
 		return true
 	}
-	var e *pgconn.PgError
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
 		return pgconn.SafeToRetry(err) || pgconn.Timeout(err)
 	}
 	return slices.Contains([]string{"08", "40", "53", "57"}, e.Code[:min(2, len(e.Code))]) || e.Code == "55P03" || e.Code == "25006"

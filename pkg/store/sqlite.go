@@ -29,7 +29,11 @@ const (
 	// sqliteBusyTimeout is how long a transaction waits for that of another
 	// process. Within this process nothing waits here, since there is one
 	// connection that writes. A wait also ends with its context.
-	sqliteBusyTimeout = 30 * time.Second
+	sqliteBusyTimeout = 10 * time.Second
+	// sqliteCache is how much the connection that writes keeps of the
+	// database, in KiB and negative as SQLite wants it: of a large one, the
+	// upper pages of all indexes, and what licenses were issued lately.
+	sqliteCache = "-24576"
 	// sqliteRetry is the pause between two attempts at what does not wait by
 	// itself.
 	sqliteRetry = 10 * time.Millisecond
@@ -74,7 +78,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	}
 	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
 	pragmas = append(pragmas, "_pragma=temp_store(memory)")
-	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=cache_size(-16384)"}, pragmas...)
+	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=cache_size(" + sqliteCache + ")"}, pragmas...)
 	read := append([]string{"_pragma=query_only(1)"}, pragmas...)
 
 	writer, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(write, "&"))

@@ -109,7 +109,7 @@ func testAudit(t *testing.T, impl Implementation) {
 		"time":   {store.AuditFilter{From: epoch.Add(2 * time.Hour), Before: epoch.Add(5 * time.Hour)}, "432"},
 		"nobody": {store.AuditFilter{Actor: "ACTOR-1"}, ""},
 	} {
-		got := ""
+		var got []byte
 		page := store.Page{Limit: 2}
 		for more := true; more; more = page.After != 0 {
 			list, next, err := s.AuditLog(ctx, tt.filter, page)
@@ -117,14 +117,14 @@ func testAudit(t *testing.T, impl Implementation) {
 				t.Fatal(err)
 			}
 			for _, e := range list {
-				got += strings.TrimPrefix(e.Action, "did ")
+				got = append(got, strings.TrimPrefix(e.Action, "did ")...)
 				if e.Detail != "why" || e.At.Before(epoch) {
 					t.Errorf("%s: entry %v", name, e)
 				}
 			}
 			page.After = next
 		}
-		if got != tt.want {
+		if string(got) != tt.want {
 			t.Errorf("%s: entries %s, want %s", name, got, tt.want)
 		}
 	}

@@ -116,7 +116,7 @@ func (s *Server) Database(t testing.TB) Database {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", s.made.Add(1))
 	driver, _ := s.admins()
-	statement, remove := "CREATE SCHEMA "+name, "DROP SCHEMA "+name+" CASCADE"
+	statement, remove := "CREATE SCHEMA "+name, "DROP SCHEMA "+name+" CASCADE" //nolint:gosec // the name is ours
 	if driver == "mysql" {
 		statement, remove = "CREATE DATABASE "+name, "DROP DATABASE "+name
 	}

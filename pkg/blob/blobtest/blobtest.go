@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -293,8 +295,11 @@ func testDelete(t *testing.T, s blob.Store) {
 func testNames(t *testing.T, s blob.Store) {
 	names := []string{
 		"a b.epub", "a+b.epub", "a%20b.epub", "a%2Bb.epub", "a&b=c.epub", "a?b.epub", "a#b.epub", "a:b.epub",
-		"Les Misérables.epub", "Les Mise\u0301rables.epub", "我是猫.epub", "a'b\"c.epub", "a*b.epub", "a~b.epub",
+		"Les Misérables.epub", "我是猫.epub", "a'b\"c.epub", "a*b.epub", "a~b.epub",
 		"covers/a b.jpg", "x/y/z/" + strings.Repeat("n", 200) + ".epub",
+	}
+	if runtime.GOOS == "windows" {
+		names = slices.DeleteFunc(names, func(name string) bool { return strings.ContainsAny(name, `:*?"`) })
 	}
 	urls := map[string]string{}
 	for _, name := range names {

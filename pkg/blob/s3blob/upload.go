@@ -44,14 +44,16 @@ func (s *Store) Put(ctx context.Context, name string, meta blob.Meta, write func
 			err = errors.Join(err, u.abort(outer))
 		}
 		cancel(nil)
-		s.giveBack(u.buf)
 	}()
 	if err := write(writerFunc(func(p []byte) (int, error) { return u.write(ctx, p) })); err != nil {
 		return blob.Info{}, err
 	}
-	info, err = u.commit(ctx, outer)
-	whole = err == nil
-	return info, err
+	if info, err = u.commit(ctx, outer); err != nil {
+		return blob.Info{}, err
+	}
+	whole = true
+	s.giveBack(u.buf)
+	return info, nil
 }
 
 type writerFunc func([]byte) (int, error)
@@ -124,8 +126,11 @@ func (u *upload) send(ctx context.Context) error {
 	u.buf = nil
 	u.sending.Go(func() error {
 		defer u.store.sending.Release(share)
-		defer u.store.giveBack(data)
-		return u.sendPart(ctx, p, data)
+		if err := u.sendPart(ctx, p, data); err != nil {
+			return err // a request that was given up may still be reading data
+		}
+		u.store.giveBack(data)
+		return nil
 	})
 	return nil
 }

@@ -396,6 +396,7 @@ func TestEncryptFailsCleanly(t *testing.T) {
 		if i/4 == 1 {
 			p.mediaType, p.data = "text/html", p.data[:20<<10] // deflating takes long
 		}
+		p.clear = i == 8 || i == 9
 		parts = append(parts, p)
 	}
 	data := source(t, parts)
@@ -430,6 +431,8 @@ func TestEncryptFailsCleanly(t *testing.T) {
 		"stored entry is damaged":         {plan: flip("part 4"), want: archive.ErrChecksum, name: `"part 4"`},
 		"first entry is damaged":          {plan: flip("part 0"), want: archive.ErrChecksum, name: `"part 0"`},
 		"deflated entry is damaged":       {plan: flip("part 5"), name: `"part 5"`},
+		"clear stored entry is damaged":   {plan: flip("part 8"), want: archive.ErrChecksum, name: `"part 8"`},
+		"clear deflated entry is damaged": {plan: flip("part 9"), name: `"part 9"`},
 		"deflated codec entry is damaged": {plan: flip("part 1"), name: `"part 1"`},
 		"file cannot be read":             {plan: failingFrom(3), want: errDisk, name: `"part 2"`},
 		"last file cannot be read":        {plan: failingFrom(11), want: errDisk, name: `"part 10"`},

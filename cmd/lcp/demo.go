@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 	"github.com/lcp-tools/lcp/pkg/catalogue"
 	"github.com/lcp-tools/lcp/pkg/certificate"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
@@ -71,9 +72,13 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	}
 	defer closeAll()
 	d.service = service
+	shelf, err := fileblob.Open(filepath.Join(dir, "shelf"), "")
+	if err != nil {
+		return err
+	}
 	d.worker = catalogue.Worker{
 		Recognition: protect.Recognition{Renderer: findRenderer()}, Pipeline: protect.NewPipeline(0),
-		Registry: service.Store, Out: filepath.Join(dir, "shelf"), Cover: true, Verify: true, Now: time.Now,
+		Registry: service.Store, Store: shelf, Cover: true, Verify: true, Now: time.Now,
 	}
 	samples, err := testdata.Samples.ReadDir(".")
 	if err != nil {

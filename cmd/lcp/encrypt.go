@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -30,7 +31,7 @@ import (
 type encryptOptions struct {
 	inputs     []string
 	out        string
-	baseURL    string
+	storage    storageFlags
 	altID      bool
 	uuid       string
 	keyFile    string
@@ -49,8 +50,8 @@ type encryptOptions struct {
 }
 
 func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
-	fs.StringVarP(&o.out, "out", "o", ".", "write protected publications into `DIR`, which is made if need be")
-	fs.StringVar(&o.baseURL, "url", "", "licenses will point to `BASE`/FILE, where DIR is published")
+	fs.StringVarP(&o.out, "out", "o", "", "write protected publications into `DIR`, which is made if need be (default: here); --storage DIR is the same")
+	o.storage.addFlags(fs)
 	fs.BoolVar(&o.altID, "altid", false, "make the file name, without extension, the alternative identifier; a known one keeps its uuid and key")
 	fs.StringVar(&o.uuid, "uuid", "", "identify the publication as `ID`; a known one keeps its key")
 	fs.StringVar(&o.keyFile, "key-file", "", "encrypt under the content key in `FILE`, 32 bytes in base64")
@@ -80,11 +81,12 @@ Input is recognized by its content: EPUB, PDF, audiobooks, Divina and CBZ comics
 other Readium packages, and W3C packages (LPF). Of a folder, the files with an
 extension of one of these are taken. Input is never changed.
 
-Each publication ends up as UUID.EXTENSION in the output folder, and as a record
-on standard output. When some of several inputs fail, the others are done and the
+Each publication ends up as UUID.EXTENSION in the output folder or bucket, and as
+a record on standard output. When some of several inputs fail, the others are done and the
 exit code is 3.`,
 		Example: `  lcp encrypt moby-dick.epub --out shelf
   lcp encrypt incoming --recursive --out shelf --altid --url https://cdn.example.com/shelf
+  lcp encrypt incoming --storage s3://books/shelf --url https://cdn.example.com/shelf
   lcp encrypt book.pdf --out shelf --verify --format json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -102,20 +104,15 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.format.value == "" {
-		o.format.value = formatNDJSON
-		if isTerminal(a.out) {
-			o.format.value = formatText
-		}
-	}
+	o.format.value = a.recordFormat(o.format.value)
 	worker := catalogue.Worker{
 		Recognition: protect.Recognition{Renderer: findRenderer()},
-		Out:         o.out, BaseURL: o.baseURL, Cover: o.cover, Verify: o.verify, DryRun: o.dryRun,
+		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
 		HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now,
 	}
 	if !o.dryRun {
-		if err := os.MkdirAll(o.out, 0o755); err != nil {
-			return fmt.Errorf("make the output folder: %w", err)
+		if worker.Store, err = o.storage.open(ctx); err != nil {
+			return err
 		}
 		if !o.noRegister {
 			var closeRegistry func()
@@ -143,7 +140,7 @@ func (a *app) openRegistry(ctx context.Context, o *encryptOptions) (r catalogue.
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.baseURL == "" {
+	if o.storage.baseURL == "" && !o.storage.inS3() {
 		a.notef("note: without --url, licenses point to files on this machine")
 	}
 	return records, func() { records.Close() }, nil
@@ -189,6 +186,13 @@ func (o *encryptOptions) items() ([]catalogue.Item, error) {
 }
 
 func (o *encryptOptions) check() error {
+	if o.out != "" && o.storage.where != "" {
+		return usagef("--out and --storage exclude one another")
+	}
+	o.storage.where = cmp.Or(o.storage.where, o.out, ".")
+	if err := o.storage.check(); err != nil {
+		return err
+	}
 	if o.uuid != "" {
 		if _, err := uuid.Parse(o.uuid); err != nil {
 			return usagef("--uuid %q is not a UUID", o.uuid)
@@ -197,13 +201,18 @@ func (o *encryptOptions) check() error {
 	if o.fileName != "" && o.fileName != filepath.Base(o.fileName) {
 		return usagef("--filename %q must not contain a folder: use --out", o.fileName)
 	}
+	if o.fileName != "" {
+		if err := catalogue.CheckFileName(o.fileName); err != nil {
+			return usagef("--filename: %w", err)
+		}
+	}
 	if o.jobs < 0 {
 		return usagef("--jobs %d is negative", o.jobs)
 	}
 	if o.apiVersion != 1 && o.apiVersion != 2 {
 		return usagef("--server-version %d is neither 1 nor 2", o.apiVersion)
 	}
-	if o.server.address() != "" && o.baseURL == "" && !o.noRegister {
+	if o.server.address() != "" && o.storage.baseURL == "" && !o.storage.inS3() && !o.noRegister {
 		return usagef("a license server needs --url, where reading apps will find the publications")
 	}
 	if ext := filepath.Ext(o.reportFile); o.reportFile != "" && ext != ".csv" && ext != ".json" {
@@ -306,7 +315,7 @@ func (o *encryptOptions) folder(dir string) ([]string, error) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != dir && (!o.recursive || isHidden(d.Name()) || same(path, o.out)):
+		case d.IsDir() && path != dir && (!o.recursive || isHidden(d.Name()) || same(path, o.storage.folder())):
 			return fs.SkipDir
 		case !d.IsDir() && !isHidden(d.Name()) && publication.IsInputName(d.Name()):
 			found = append(found, path)
@@ -435,17 +444,7 @@ func (a *app) collect(o encryptOptions, records <-chan catalogue.Record, items i
 			return err
 		}
 	}
-	switch {
-	case failed == 0 && done == items:
-		return nil
-	case done < items:
-		return errInterrupted
-	case items == 1 || failed == items:
-		return errReported
-	default:
-		a.notef("%d of %d failed, the others are done", failed, items)
-		return errSomeFailed
-	}
+	return a.ending(items, done, failed)
 }
 
 // totalSize adds up the sizes of the files, as far as they are known.

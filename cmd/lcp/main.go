@@ -134,6 +134,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newEncryptCommand(app),
+		newUploadCommand(app),
 		newLicenseCommand(app),
 		newPublicationsCommand(app),
 		newServeCommand(app),

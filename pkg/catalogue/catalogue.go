@@ -8,14 +8,10 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/lcp-tools/lcp/pkg/blob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/protect"
 	"github.com/lcp-tools/lcp/pkg/publication"
@@ -35,7 +32,8 @@ type Item struct {
 	UUID     string                // wanted identifier; "" for a new one, or the one known for AltID
 	AltID    string                // alternative identifier; "" for none
 	Key      *lcpcrypto.ContentKey // nil for a new one, or the one known
-	FileName string                // of the output; "" for the UUID. The format's extension is added where it lacks one
+	FileName string                // of the output in the store; "" for the UUID. The format's extension is added where it lacks one
+	Title    string                // to record instead of the publication's own; "" for that
 	Provider string                // URI; "" for none
 }
 
@@ -46,7 +44,7 @@ type Record struct {
 	Title         string   `json:"title,omitempty"`
 	Authors       []string `json:"authors,omitempty"`
 	ContentType   string   `json:"content_type,omitempty"`
-	File          string   `json:"file,omitempty"`
+	File          string   `json:"file,omitempty"` // path or s3 URL
 	Href          string   `json:"href,omitempty"`
 	Size          int64    `json:"size,omitempty"`     // bytes
 	Checksum      string   `json:"checksum,omitempty"` // SHA-256, hexadecimal
@@ -74,12 +72,11 @@ type Registry interface {
 type Worker struct {
 	Recognition protect.Recognition
 	Pipeline    *protect.Pipeline
-	Registry    Registry // nil to register nowhere: the record then has the key
-	Out         string   // folder for the output; must exist
-	BaseURL     string   // where Out is published; "" for file URLs
-	Cover       bool     // write the cover beside the publication
-	Verify      bool     // read the output back and compare it with the source
-	DryRun      bool     // write and register nothing
+	Registry    Registry   // nil to register nowhere: the record then has the key
+	Store       blob.Store // of the output; may be nil with DryRun
+	Cover       bool       // store the cover beside the publication
+	Verify      bool       // read the output back and compare it with the source
+	DryRun      bool       // store and register nothing
 	HTTP        *http.Client
 	Now         func() time.Time
 }
@@ -122,7 +119,7 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	}
 	defer src.Close()
 	plan := src.Plan
-	rec.Title, rec.Authors = plan.Metadata.Title, plan.Metadata.Authors
+	rec.Title, rec.Authors = cmp.Or(item.Title, plan.Metadata.Title), plan.Metadata.Authors
 	rec.ContentType, rec.Format = plan.Format.MediaType, plan.Source
 	rec.Warnings = plan.Warnings
 	rec.Encrypted = len(protect.Encrypted(plan))
@@ -162,55 +159,6 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 	return want, nil
 }
 
-// publish writes the files and registers the publication.
-func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Identity, item Item, rec *Record, add func(int64)) (err error) {
-	plan := src.Plan
-	name := fileName(item.FileName, id.UUID, plan.Format.Extension)
-	rec.File = filepath.Join(w.Out, name)
-	var made newFiles
-	defer func() {
-		if err != nil {
-			// Nobody knows the key of this file: it would be of no use to anyone.
-			err = errors.Join(err, made.remove())
-		}
-	}()
-	made.expect(rec.File)
-	result, err := w.Pipeline.EncryptFile(ctx, src, id.Key, rec.File, w.Verify, add)
-	if err != nil {
-		return err
-	}
-	rec.Size, rec.Checksum = result.Size, hex.EncodeToString(result.SHA256[:])
-	if rec.Href, err = w.href(rec.File, name); err != nil {
-		return err
-	}
-	coverURL, err := w.writeCover(plan, name, rec, &made)
-	if err != nil {
-		return err
-	}
-	return w.register(ctx, id, plan, rec, coverURL, item.Provider)
-}
-
-// newFiles are files that were not there before.
-type newFiles []string
-
-// expect comes before a file is written.
-func (n *newFiles) expect(name string) {
-	if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
-		*n = append(*n, name)
-	}
-}
-
-// remove removes those that were written.
-func (n *newFiles) remove() error {
-	var errs []error
-	for _, name := range *n {
-		if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (w *Worker) register(ctx context.Context, id store.Identity, plan *publication.Plan, rec *Record, coverURL, provider string) error {
 	if w.Registry == nil {
 		rec.EncryptionKey = id.Key.Base64()
@@ -219,7 +167,7 @@ func (w *Worker) register(ctx context.Context, id store.Identity, plan *publicat
 	meta := plan.Metadata
 	_, _, err := w.Registry.SavePublication(ctx, store.Publication{
 		UUID: id.UUID, AltID: id.AltID, Provider: provider,
-		Title: meta.Title, Authors: meta.Authors, Publishers: meta.Publishers,
+		Title: rec.Title, Authors: meta.Authors, Publishers: meta.Publishers,
 		Description: meta.Description, Languages: meta.Languages, Published: meta.Published,
 		ContentType: plan.Format.MediaType, Href: rec.Href, Size: rec.Size, Checksum: rec.Checksum,
 		CoverURL: coverURL, ContentKey: id.Key,
@@ -228,70 +176,4 @@ func (w *Worker) register(ctx context.Context, id store.Identity, plan *publicat
 		return fmt.Errorf("register the publication: %w", err)
 	}
 	return nil
-}
-
-// maxCover bounds a cover image in bytes.
-const maxCover = 64 << 20
-
-// writeCover writes the cover beside the publication, under a name that no
-// publication has. A publication without one is a warning.
-func (w *Worker) writeCover(plan *publication.Plan, name string, rec *Record, made *newFiles) (href string, err error) {
-	if !w.Cover {
-		return "", nil
-	}
-	if plan.Cover == nil {
-		rec.Warnings = append(rec.Warnings, "no cover found")
-		return "", nil
-	}
-	r, err := plan.Cover.Part.Open()
-	if err != nil {
-		return "", fmt.Errorf("read the cover: %w", err)
-	}
-	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxCover))
-	if err != nil {
-		return "", fmt.Errorf("read the cover: %w", err)
-	}
-	name = strings.TrimSuffix(name, filepath.Ext(name)) + ".cover" + coverExtension(plan.Cover)
-	rec.Cover = filepath.Join(w.Out, name)
-	made.expect(rec.Cover)
-	if err := protect.WriteFile(rec.Cover, data); err != nil {
-		return "", fmt.Errorf("write the cover: %w", err)
-	}
-	return w.href(rec.Cover, name)
-}
-
-func coverExtension(c *publication.Cover) string {
-	if ext := strings.ToLower(filepath.Ext(c.Part.Name)); ext != "" {
-		return ext
-	}
-	return ".jpg"
-}
-
-// href is where the file can be downloaded: under the base URL, or from this
-// machine only.
-func (w *Worker) href(path, name string) (string, error) {
-	if w.BaseURL != "" {
-		return strings.TrimSuffix(w.BaseURL, "/") + "/" + url.PathEscape(name), nil
-	}
-	abs, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	slashed := filepath.ToSlash(abs)
-	if !strings.HasPrefix(slashed, "/") {
-		slashed = "/" + slashed // a drive letter
-	}
-	return (&url.URL{Scheme: "file", Path: slashed}).String(), nil
-}
-
-func fileName(wanted, id, ext string) string {
-	switch {
-	case wanted == "":
-		return id + ext
-	case filepath.Ext(wanted) == "":
-		return wanted + ext
-	default:
-		return wanted
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 	"github.com/lcp-tools/lcp/pkg/catalogue"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/protect"
@@ -57,10 +58,28 @@ func newWorker(t *testing.T, registry catalogue.Registry) *catalogue.Worker {
 	t.Helper()
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	return &catalogue.Worker{
-		Pipeline: protect.NewPipeline(1), Registry: registry, Out: t.TempDir(), HTTP: http.DefaultClient,
+		Pipeline: protect.NewPipeline(1), Registry: registry, Store: newFolder(t, ""), HTTP: http.DefaultClient,
 		Now: func() time.Time { now = now.Add(time.Second); return now },
 	}
 }
+
+// A folder is a store in a folder, which tells where.
+type folder struct {
+	*fileblob.Store
+	dir string
+}
+
+func newFolder(t *testing.T, base string) folder {
+	t.Helper()
+	dir := t.TempDir()
+	s, err := fileblob.Open(dir, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder{s, dir}
+}
+
+func outOf(w *catalogue.Worker) string { return w.Store.(folder).dir }
 
 func sample(t *testing.T, name string) []byte {
 	t.Helper()
@@ -139,7 +158,7 @@ func TestProcessAsksTheRegistry(t *testing.T) {
 			registry := &fakeRegistry{identity: identity}
 			w := newWorker(t, registry)
 			registry.whenSaving = func(p store.Publication) {
-				if _, err := os.Stat(filepath.Join(w.Out, p.UUID+".epub")); err != nil {
+				if _, err := os.Stat(filepath.Join(outOf(w), p.UUID+".epub")); err != nil {
 					t.Errorf("the record is saved before the file is there: %v", err)
 				}
 			}
@@ -158,7 +177,7 @@ func TestProcessAsksTheRegistry(t *testing.T) {
 			if tt.item.Key != nil && len(tt.wanted) == 0 && p.ContentKey != given {
 				t.Error("another key is saved than was given")
 			}
-			wantFiles(t, w.Out, p.UUID+".epub")
+			wantFiles(t, outOf(w), p.UUID+".epub")
 			opens(t, rec.File, p.ContentKey)
 			if p.Size != rec.Size || p.Checksum != rec.Checksum || p.Href != rec.Href || p.ContentType != "application/epub+zip" ||
 				p.Title != rec.Title || p.Provider != tt.item.Provider || len(p.Authors) != 4 {
@@ -189,7 +208,7 @@ func TestProcessWhenTheRegistryFails(t *testing.T) {
 	if diff := cmp.Diff(want, rec, cmpopts.IgnoreFields(rec, "Title", "Authors", "ContentType", "Format", "Encrypted")); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
-	wantFiles(t, w.Out)
+	wantFiles(t, outOf(w))
 
 	registry.saveErr = nil
 	process(t, w, item)
@@ -197,15 +216,15 @@ func TestProcessWhenTheRegistryFails(t *testing.T) {
 	if _, err := w.Process(t.Context(), item, catalogue.Progress{}); !errors.Is(err, errRegistry) {
 		t.Errorf("Process = %v", err)
 	}
-	wantFiles(t, w.Out, someID+".cover.jpg", someID+".epub")
-	opens(t, filepath.Join(w.Out, someID+".epub"), registry.identity.Key)
+	wantFiles(t, outOf(w), someID+".epub", someID+".epub.cover.jpg")
+	opens(t, filepath.Join(outOf(w), someID+".epub"), registry.identity.Key)
 
 	registry.reserveErr = errRegistry
-	w.Out = t.TempDir()
+	w.Store = newFolder(t, "")
 	if _, err := w.Process(t.Context(), item, catalogue.Progress{}); !errors.Is(err, errRegistry) {
 		t.Errorf("Process = %v", err)
 	}
-	wantFiles(t, w.Out)
+	wantFiles(t, outOf(w))
 }
 
 func TestProcessWithoutRegistry(t *testing.T) {
@@ -228,7 +247,7 @@ func TestProcessDryRun(t *testing.T) {
 	if rec.File != "" || rec.Encrypted != 7 || rec.Format != "EPUB 3" || len(registry.wanted)+len(registry.saved) > 0 {
 		t.Errorf("record %+v, %d calls of the registry", rec, len(registry.wanted)+len(registry.saved))
 	}
-	wantFiles(t, w.Out)
+	wantFiles(t, outOf(w))
 }
 
 func TestProcessTellsProgress(t *testing.T) {
@@ -259,10 +278,10 @@ func TestHref(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorker(t, nil)
-			w.BaseURL = tt.base
+			w.Store = newFolder(t, tt.base)
 			rec := process(t, w, catalogue.Item{Input: sampleFile(t, "sample.epub"), FileName: tt.name})
-			wantFiles(t, w.Out, tt.file)
-			if want := strings.Replace(tt.want, "OUT", filepath.ToSlash(w.Out), 1); rec.Href != want {
+			wantFiles(t, outOf(w), tt.file)
+			if want := strings.Replace(tt.want, "OUT", filepath.ToSlash(outOf(w)), 1); rec.Href != want {
 				t.Errorf("href is %q, want %q", rec.Href, want)
 			}
 			u, err := url.Parse(rec.Href)
@@ -353,7 +372,7 @@ func TestFetch(t *testing.T) {
 			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("Process = %v, want %q in it", err, tt.want)
 			case tt.want != "":
-				wantFiles(t, w.Out)
+				wantFiles(t, outOf(w))
 			}
 			if left, err := filepath.Glob(filepath.Join(temp, "lcp-download-*")); err != nil || len(left) > 0 {
 				t.Errorf("left behind: %q, %v", left, err)
@@ -373,5 +392,5 @@ func TestProcessRefusesNothingToEncrypt(t *testing.T) {
 	if !errors.Is(err, publication.ErrUnknownFormat) || rec.Error == "" || rec.Source != file {
 		t.Errorf("Process = %+v, %v", rec, err)
 	}
-	wantFiles(t, w.Out)
+	wantFiles(t, outOf(w))
 }

@@ -1,0 +1,92 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// A bucket is a server that speaks as much of S3 as small objects take.
+type bucket struct {
+	mu      sync.Mutex
+	objects map[string][]byte // by path
+	headers map[string]http.Header
+}
+
+func newBucket(t *testing.T) (b *bucket, url string) {
+	t.Helper()
+	b = &bucket{objects: map[string][]byte{}, headers: map[string]http.Header{}}
+	server := httptest.NewServer(b)
+	t.Cleanup(server.Close)
+	return b, server.URL
+}
+
+func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	data, found := b.objects[r.URL.Path]
+	switch r.Method {
+	case http.MethodPut:
+		b.objects[r.URL.Path], b.headers[r.URL.Path] = body, r.Header.Clone()
+		w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(body)))
+	case http.MethodDelete:
+		delete(b.objects, r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodHead, http.MethodGet:
+		if !found {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("X-Amz-Meta-Sha256", b.headers[r.URL.Path].Get("X-Amz-Meta-Sha256"))
+		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+		_, _ = w.Write(data)
+	}
+}
+
+// A publication goes straight into a bucket, with its type and the headers that
+// were asked for; what is stored there opens with the key that is registered.
+func TestEncryptIntoS3(t *testing.T) {
+	t.Parallel()
+	b, url := newBucket(t)
+	m := newMachine(t)
+	m.env = append(m.env, "AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s")
+	m.write(t, "book.epub", sample(t, "sample.epub"))
+	flags := []string{
+		"--s3-endpoint", url, "--s3-path-style", "--s3-sse", "AES256",
+		"--s3-acl", "public-read", "--s3-storage-class", "STANDARD_IA", "--s3-cache-control", "max-age=60",
+	}
+	storage := append([]string{"--storage", "s3://books/shelf", "--url", "https://cdn.example.com/shelf"}, flags...)
+	rec := m.must(t, append([]string{"encrypt", "book.epub", "--cover", "--verify"}, storage...)...).record(t)
+	path := "/books/shelf/" + rec.UUID + ".epub"
+	if rec.File != "s3:/"+path || rec.Href != "https://cdn.example.com/shelf/"+rec.UUID+".epub" {
+		t.Errorf("record %+v", rec)
+	}
+	if len(b.objects) != 2 || b.objects[path+".cover.jpg"] == nil || fmt.Sprintf("%x", sha256.Sum256(b.objects[path])) != rec.Checksum {
+		t.Fatalf("the bucket has %d objects, or others than the record tells of", len(b.objects))
+	}
+	for header, want := range map[string]string{
+		"Content-Type": "application/epub+zip", "Content-Disposition": "attachment; filename=" + rec.UUID + ".epub",
+		"X-Amz-Server-Side-Encryption": "AES256", "X-Amz-Acl": "public-read",
+		"X-Amz-Storage-Class": "STANDARD_IA", "Cache-Control": "max-age=60",
+	} {
+		if got := b.headers[path].Get(header); got != want {
+			t.Errorf("header %s is %q, want %q", header, got, want)
+		}
+	}
+	m.write(t, "stored.epub", b.objects[path])
+	m.must(t, "decrypt", "stored.epub", "--out", "clear.epub")
+
+	out := m.must(t, append([]string{"upload", "stored.epub", "book.epub", "--jobs", "1"}, storage...)...)
+	if strings.Count(out.out, "\n") != 2 || len(b.objects) != 4 {
+		t.Errorf("upload printed %q, and the bucket has %d objects", out.out, len(b.objects))
+	}
+	if out := m.must(t, append([]string{"upload", "book.epub"}, storage...)...); !strings.Contains(out.out, `"unchanged":true`) {
+		t.Errorf("upload printed %q", out.out)
+	}
+}

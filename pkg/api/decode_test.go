@@ -58,8 +58,7 @@ func TestDecodeNamesFields(t *testing.T) {
 		var got []string
 		err := api.Decode(strings.NewReader(text), &api.LicenseRequest{})
 		for _, e := range unjoined(err) {
-			var field *license.FieldError
-			if errors.As(e, &field) {
+			if field, ok := errors.AsType[*license.FieldError](e); ok {
 				got = append(got, field.Field)
 			}
 		}
@@ -75,7 +74,7 @@ func TestDecodeNamesFields(t *testing.T) {
 }
 
 func unjoined(err error) []error {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // what Join returns
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		return joined.Unwrap()
 	}
 	return []error{err}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -233,7 +234,7 @@ func TestLicenseSearch(t *testing.T) {
 					}
 				}
 			}
-			if got := strings.Join(names, " "); got != want || a.header.Get("X-Total-Count") != fmt.Sprint(len(names)) {
+			if got := strings.Join(names, " "); got != want || a.header.Get("X-Total-Count") != strconv.Itoa(len(names)) {
 				t.Errorf("%s%s: %q of %s, want %q", path, query, got, a.header.Get("X-Total-Count"), want)
 			}
 		}

@@ -139,7 +139,7 @@ func requestID(r *http.Request) string {
 		return id
 	}
 	var b [8]byte
-	rand.Read(b[:]) //nolint:errcheck // crypto/rand.Read never returns an error
+	rand.Read(b[:]) // never returns an error
 	return hex.EncodeToString(b[:])
 }
 

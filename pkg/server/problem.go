@@ -26,7 +26,11 @@ type Problem struct {
 	Status int            `json:"status"`
 	Detail string         `json:"detail,omitempty"`
 	Errors []FieldProblem `json:"errors,omitempty"` // one for each field that is wrong
+	Code   string         `json:"code,omitempty"`   // for the dashboard of the documented server
 }
+
+// codeTokenExpired is what that dashboard asks for a new login at.
+const codeTokenExpired = "TOKEN_EXPIRED"
 
 // A FieldProblem says what is wrong with one field of a request.
 type FieldProblem struct {
@@ -72,8 +76,7 @@ func problemOf(err error) (p *Problem, expected bool) {
 	if errors.As(err, &p) {
 		return p, true
 	}
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem(http.StatusRequestEntityTooLarge, "the body is too large"), true
 	}
 	for _, known := range problems {
@@ -87,6 +90,9 @@ func problemOf(err error) (p *Problem, expected bool) {
 		}
 		p = problem(known.code, err.Error())
 		p.Errors = fieldProblems(err)
+		if errors.Is(err, access.ErrTokenExpired) {
+			p.Code = codeTokenExpired
+		}
 		return p, true
 	}
 	if fields := fieldProblems(err); len(fields) > 0 {

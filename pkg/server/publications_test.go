@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -182,7 +183,7 @@ func checkPaging(t *testing.T, r *rig, path string, want []string) {
 	last := ""
 	for pages := 0; next != "" && pages < 10; pages++ {
 		a := r.must(t, http.StatusOK, "GET", next, nil)
-		if n := a.header.Get("X-Total-Count"); n != fmt.Sprint(len(want)) {
+		if n := a.header.Get("X-Total-Count"); n != strconv.Itoa(len(want)) {
 			t.Errorf("%s: X-Total-Count is %s, want %d", next, n, len(want))
 		}
 		page := uuidsOf(t, a)

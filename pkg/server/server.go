@@ -125,26 +125,27 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("GET /openapi.json", s.route("GET /openapi.json", s.openAPI))
 	mux.Handle("GET /docs", s.route("GET /docs", s.docs))
 	if s.Resources != "" {
-		files := http.StripPrefix("/resources", noListing(http.Dir(s.Resources)))
-		mux.Handle("GET /resources/", s.route("GET /resources/", func(w http.ResponseWriter, r *http.Request) error {
-			files.ServeHTTP(w, r)
-			return nil
-		}))
+		mux.Handle("GET /resources/", s.route("GET /resources/", s.resource))
 	}
 	mux.Handle("/", s.route("/", s.unknownRoute(mux)))
 	return mux
 }
 
-// noListing serves the files of a folder, but no lists of them.
-func noListing(dir http.Dir) http.Handler {
-	files := http.FileServer(dir)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "/") || r.URL.Path == "" {
-			http.NotFound(w, r)
-			return
-		}
-		files.ServeHTTP(w, r)
-	})
+// resource serves a file of the folder for resources, but no list of them.
+func (s *server) resource(w http.ResponseWriter, r *http.Request) error {
+	missing := problem(http.StatusNotFound, "there is nothing at "+r.URL.Path)
+	name := strings.TrimPrefix(r.URL.Path, "/resources")
+	f, err := http.Dir(s.Resources).Open(name) // which stays within the folder
+	if err != nil {
+		return missing
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || strings.HasSuffix(name, "/") {
+		return missing
+	}
+	http.ServeContent(w, r, info.Name(), info.ModTime(), f)
+	return nil
 }
 
 // A handler answers a request, or returns the error to answer with.

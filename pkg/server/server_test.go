@@ -3,10 +3,12 @@ package server_test
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -98,7 +100,7 @@ func TestMain(m *testing.M) {
 func secretsIn(log string) []string {
 	secrets := []string{
 		userName, userEmail, "quagmire", userID, textHint, deviceID, "s phone", password, passHash,
-		base64.StdEncoding.EncodeToString(contentKey), fmt.Sprintf("%x", contentKey), fmt.Sprint(contentKey),
+		base64.StdEncoding.EncodeToString(contentKey), hex.EncodeToString(contentKey), fmt.Sprintf("%d", contentKey),
 	}
 	for _, key := range apiKeys {
 		secrets = append(secrets, key)
@@ -154,6 +156,7 @@ type rig struct {
 	clock    *clock
 	store    *store.Store
 	registry *prometheus.Registry
+	file     string // the database
 	base     string
 	options  server.Options
 }
@@ -163,7 +166,7 @@ type rig struct {
 func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 	t.Helper()
 	r := &rig{clock: &clock{t: epoch}, registry: prometheus.NewRegistry()}
-	r.store = openStore(t, r.clock)
+	r.store, r.file = openStore(t, r.clock)
 	for role, key := range apiKeys {
 		if err := r.store.AddKey(t.Context(), access.Principal{Name: string(role), Role: role}, access.HashKey(key)); err != nil {
 			t.Fatal(err)
@@ -185,13 +188,14 @@ func (r *rig) start(t *testing.T) {
 	r.base = s.URL
 }
 
-func openStore(t *testing.T, c *clock) *store.Store {
+func openStore(t *testing.T, c *clock) (s *store.Store, file string) {
 	t.Helper()
 	keys, err := keyring.New(keyring.NewKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(t.TempDir(), "lcp.db"), Keyring: keys, Now: c.now, Migrate: true})
+	file = filepath.Join(t.TempDir(), "lcp.db")
+	s, err = store.Open(t.Context(), store.Options{DSN: file, Keyring: keys, Now: c.now, Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +204,7 @@ func openStore(t *testing.T, c *clock) *store.Store {
 			t.Error(err)
 		}
 	})
-	return s
+	return s, file
 }
 
 const publicURL = "https://lcp.example.org"
@@ -316,9 +320,7 @@ func (r *rig) send(t *testing.T, c call) answer {
 	if c.body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	for name, values := range c.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, c.header)
 	a := roundTrip(t, req)
 	checkAnswer(t, c, a)
 	return a
@@ -368,7 +370,8 @@ func checkAnswer(t *testing.T, c call, a answer) {
 	t.Helper()
 	mediaType := a.header.Get("Content-Type")
 	switch {
-	case a.code >= 400 && c.method != http.MethodHead:
+	case c.method == http.MethodHead:
+	case a.code >= 400:
 		checkProblem(t, c, a)
 	case mediaType == license.MediaType:
 		checkLicenseSchema(t, []byte(a.body))

@@ -121,7 +121,7 @@ func (s *server) writeStatus(w http.ResponseWriter, r *http.Request, l store.Lic
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept-Language")
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // JSON that no browser takes for anything else
 	return nil
 }
 
@@ -138,8 +138,7 @@ func refusal(err error, language status.Language) error {
 }
 
 func parameterProblem(err error) error {
-	var p *status.ParameterError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*status.ParameterError](err); ok {
 		return &license.FieldError{Field: p.Name, Reason: p.Reason}
 	}
 	return err

@@ -414,6 +414,13 @@ func TestEncryptFailsCleanly(t *testing.T) {
 			*p = *plan(t, bytes.NewReader(damaged), int64(len(damaged)), parts)
 		}
 	}
+	otherChecksum := func(name string) func(*publication.Plan) {
+		return func(p *publication.Plan) {
+			damaged := bytes.Clone(data)
+			damaged[bytes.LastIndex(damaged, []byte(name))-46+16] ^= 1 // CRC-32 in the directory
+			*p = *plan(t, bytes.NewReader(damaged), int64(len(damaged)), parts)
+		}
+	}
 	failingFrom := func(part int) func(*publication.Plan) {
 		return func(p *publication.Plan) {
 			file := p.Parts[part].File
@@ -431,6 +438,8 @@ func TestEncryptFailsCleanly(t *testing.T) {
 		"stored entry is damaged":         {plan: flip("part 4"), want: archive.ErrChecksum, name: `"part 4"`},
 		"first entry is damaged":          {plan: flip("part 0"), want: archive.ErrChecksum, name: `"part 0"`},
 		"deflated entry is damaged":       {plan: flip("part 5"), name: `"part 5"`},
+		"deflated entry's checksum":       {plan: otherChecksum("part 5"), want: archive.ErrChecksum, name: `"part 5"`},
+		"clear deflated entry's checksum": {plan: otherChecksum("part 9"), want: archive.ErrChecksum, name: `"part 9"`},
 		"clear stored entry is damaged":   {plan: flip("part 8"), want: archive.ErrChecksum, name: `"part 8"`},
 		"clear deflated entry is damaged": {plan: flip("part 9"), name: `"part 9"`},
 		"deflated codec entry is damaged": {plan: flip("part 1"), name: `"part 1"`},

@@ -45,31 +45,27 @@ func (a *app) notef(format string, args ...any) {
 
 // config loads the configuration, flags included.
 func (a *app) config() (Config, error) {
-	c, err := loadConfig(a.configFile, environment{os.Environ()})
-	if err != nil {
+	c, err := loadConfig(a.configFile, a.dataDir)
+	if err != nil || c.DataDir != "" {
 		return c, err
 	}
-	if a.dataDir != "" {
-		c.DataDir = a.dataDir
-	}
-	if c.DataDir == "" {
-		if c.DataDir, err = defaultDataDir(); err != nil {
-			return c, err
-		}
+	if c.DataDir, err = xdgDir("XDG_DATA_HOME", ".local/share"); err != nil {
+		return c, &hinted{fmt.Errorf("find the data directory: %w", err), "name one with --data-dir"}
 	}
 	return c, nil
 }
 
-// defaultDataDir follows the XDG base directory specification.
-func defaultDataDir() (string, error) {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+// xdgDir is the folder of ours that the XDG base directory specification has for
+// what a variable is about: below it, or else below a folder of the home folder.
+func xdgDir(variable, folder string) (string, error) {
+	if dir := os.Getenv(variable); filepath.IsAbs(dir) {
 		return filepath.Join(dir, "lcp"), nil
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", &hinted{fmt.Errorf("find the data directory: %w", err), "name one with --data-dir"}
+		return "", err
 	}
-	return filepath.Join(home, ".local", "share", "lcp"), nil
+	return filepath.Join(home, folder, "lcp"), nil
 }
 
 // makeDataDir makes the data directory, open to its owner only.

@@ -127,34 +127,30 @@ func defaultConfig() Config {
 }
 
 // loadConfig merges, weakest first: defaults, the file, LCPSERVER_* and LCP_*
-// variables, files of secrets. All faults are reported at once, each by its key.
-func loadConfig(file string, env environment) (Config, error) {
-	if file == "" {
-		file = findConfigFile(env)
-	}
+// variables, the flags --config and --data-dir, files of secrets. An empty variable
+// or flag counts as not set: files for containers list all variables, whether they
+// have a value or not. All faults are reported at once, each by its key.
+func loadConfig(file, dataDir string) (Config, error) {
 	c := defaultConfig()
-	c.file = file
-	values, faults, err := readConfigFile(file)
+	var faults configFaults
+	v, err := settings(file, &c, &faults)
 	if err != nil {
-		return c, fmt.Errorf("read configuration %s: %w", file, pathless(err))
+		return c, err
 	}
+	if dataDir != "" {
+		v.Set("data_dir", dataDir)
+	}
+	c.file = v.ConfigFileUsed()
 	for _, k := range configKeys() {
-		value := values[k.name]
-		if text, ok := k.fromEnvironment(env); ok {
-			value = &yaml.Node{Kind: yaml.ScalarNode, Value: text}
-		}
-		if value == nil {
-			continue
-		}
-		if err := k.set(&c, value); err != nil {
+		if err := k.set(&c, v.Get(k.name)); err != nil {
 			faults.add(k.name, "%w", err)
 		}
 	}
-	c.readSecretFiles(env, &faults)
+	c.readSecretFiles(&faults)
 	c.fillGaps()
 	c.validate(&faults)
 	if err := faults.err(); err != nil {
-		return c, &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(file, "from the environment"), err), "lcp config show prints the keys that there are"}
+		return c, &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(c.file, "from the environment"), err), "lcp config show prints the keys that there are"}
 	}
 	return c, nil
 }

@@ -16,12 +16,23 @@ import (
 	"github.com/lcp-tools/lcp/pkg/profile"
 )
 
-// load loads a configuration of this text, in this environment.
-func load(tb testing.TB, text string, variables ...string) (Config, error) {
+// load loads a configuration of this text.
+func load(tb testing.TB, text string) (Config, error) {
 	tb.Helper()
-	c, err := loadConfig(writeFile(tb, "lcp.yaml", text), environment{variables})
+	c, err := loadConfig(writeFile(tb, "lcp.yaml", text), "")
 	c.file = ""
 	return c, err
+}
+
+// loadIn loads a configuration of this text with these variables. The test must
+// not run in parallel with others.
+func loadIn(t *testing.T, text string, variables ...string) (Config, error) {
+	t.Helper()
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	return load(t, text)
 }
 
 func writeFile(tb testing.TB, name, text string) string {
@@ -111,8 +122,7 @@ func TestConfigDocumentedFile(t *testing.T) {
 }
 
 func TestConfigDocumentedVariables(t *testing.T) {
-	t.Parallel()
-	got, err := load(t, "",
+	got, err := loadIn(t, "",
 		"LCPSERVER_LOGLEVEL=debug", "LCPSERVER_PUBLICBASEURL=https://lcp.example.com", "LCPSERVER_PORT=8081",
 		"LCPSERVER_DSN=sqlite3://file::memory:?cache=shared", "LCPSERVER_ACCESS_USERNAME=login", "LCPSERVER_ACCESS_PASSWORD=access-password",
 		"LCPSERVER_LICENSE_PROVIDER=http://publisher.example.com", "LCPSERVER_LICENSE_PROFILE=http://readium.org/lcp/basic-profile",
@@ -134,7 +144,6 @@ func TestConfigDocumentedVariables(t *testing.T) {
 }
 
 func TestConfigPrecedence(t *testing.T) {
-	t.Parallel()
 	const file = "port: 1001\nlog_level: warn\nlicense:\n  provider: https://file.example.com\n"
 	tests := map[string]struct {
 		variables []string
@@ -145,12 +154,10 @@ func TestConfigPrecedence(t *testing.T) {
 		"documented variable over file": {[]string{"LCPSERVER_PORT=1002"}, 1002, "warn"},
 		"our variable over documented":  {[]string{"LCP_PORT=1003", "LCPSERVER_PORT=1002", "LCPSERVER_LOGLEVEL=error"}, 1003, "error"},
 		"empty variable is none":        {[]string{"LCP_PORT=", "LCPSERVER_PORT=1002", "LCP_LOG_LEVEL=", "LCPSERVER_LOGLEVEL="}, 1002, "warn"},
-		"the last one counts":           {[]string{"LCP_PORT=1004", "LCP_PORT=1005"}, 1005, "warn"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, err := load(t, file, tt.variables...)
+			c, err := loadIn(t, file, tt.variables...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +211,6 @@ func TestConfigServerKeys(t *testing.T) {
 
 // Every key can be set by a variable under both names.
 func TestConfigEveryKeyHasVariables(t *testing.T) {
-	t.Parallel()
 	for _, k := range configKeys() {
 		text := map[string]string{
 			"int": "3", "float64": "3", "bool": "true", "time.Duration": "3s", "map[string]string": "a:b",
@@ -214,19 +220,26 @@ func TestConfigEveryKeyHasVariables(t *testing.T) {
 		section, rest, _ := strings.Cut(strings.ToUpper(k.name), ".")
 		documented := strings.TrimSuffix(strings.ReplaceAll(section, "_", "")+"_"+strings.ReplaceAll(rest, "_", ""), "_")
 		for _, variable := range []string{"LCP_" + name, "LCPSERVER_" + documented} {
-			got, ok := k.fromEnvironment(environment{[]string{variable + "=" + text}})
-			var c Config
-			if err := k.set(&c, &yaml.Node{Kind: yaml.ScalarNode, Value: got}); !ok || err != nil {
-				t.Errorf("%s=%s: %v, %v", variable, text, ok, err)
-			} else if reflect.ValueOf(c).FieldByIndex(k.index).IsZero() {
-				t.Errorf("%s=%s does not set %s", variable, text, k.name)
-			}
+			t.Run(variable, func(t *testing.T) {
+				t.Setenv(variable, text)
+				c := defaultConfig()
+				v, err := settings(writeFile(t, "lcp.yaml", ""), &c, new(configFaults))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := k.set(&c, v.Get(k.name)); err != nil {
+					t.Fatal(err)
+				}
+				d := defaultConfig()
+				if reflect.DeepEqual(k.in(&c).Interface(), k.in(&d).Interface()) {
+					t.Errorf("%s=%s does not set %s", variable, text, k.name)
+				}
+			})
 		}
 	}
 }
 
 func TestConfigFaults(t *testing.T) {
-	t.Parallel()
 	tests := map[string]struct {
 		text      string
 		variables []string
@@ -307,8 +320,7 @@ jwt: {secret_key: short}
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			_, err := load(t, tt.text, tt.variables...)
+			_, err := loadIn(t, tt.text, tt.variables...)
 			if diff := cmp.Diff(tt.want, faultsOf(err)); diff != "" {
 				t.Errorf("faults (-want +got):\n%s", diff)
 			}
@@ -347,17 +359,16 @@ func TestConfigUnreadable(t *testing.T) {
 			t.Errorf("%s: accepted as %v", name, c)
 		}
 	}
-	if _, err := loadConfig(filepath.Join(t.TempDir(), "missing.yaml"), environment{}); err == nil || !strings.HasSuffix(err.Error(), "missing.yaml: no such file or directory") {
+	if _, err := loadConfig(filepath.Join(t.TempDir(), "missing.yaml"), ""); err == nil || !strings.HasSuffix(err.Error(), "missing.yaml: no such file or directory") {
 		t.Errorf("missing file: %v", err)
 	}
 }
 
 func TestConfigSecretFiles(t *testing.T) {
-	t.Parallel()
 	access := writeFile(t, "access.txt", "api : pass:word \r\nbob:bob-password\n\nHugh:hugh-password")
 	token := writeFile(t, "token.txt", strings.Repeat("s", 40)+"\n")
 	password := writeFile(t, "mysql.txt", "s3c/r@t\n")
-	c, err := load(t, "dsn: mysql://lcp:PASSWORD_PLACEHOLDER@tcp(mysql:3306)/lcpserver\njwt: {admin: {bob: old, Eve: eve-password}}\n",
+	c, err := loadIn(t, "dsn: mysql://lcp:PASSWORD_PLACEHOLDER@tcp(mysql:3306)/lcpserver\njwt: {admin: {bob: old, Eve: eve-password}}\n",
 		"LCPSERVER_ACCESS_FILE="+access, "JWT_SECRETKEY_FILE="+token, "MYSQL_PASSWORD_FILE="+password,
 		"LCPSERVER_ACCESS_USERNAME=overridden", "LCPSERVER_ACCESS_PASSWORD=overridden")
 	if err != nil {
@@ -376,10 +387,9 @@ func TestConfigSecretFiles(t *testing.T) {
 }
 
 func TestConfigSecretFileFaults(t *testing.T) {
-	t.Parallel()
 	dir := t.TempDir()
 	access := writeFile(t, "access.txt", "api:password\nhunter2\n")
-	_, err := load(t, "dsn: mysql://u:p@tcp(db)/lcp",
+	_, err := loadIn(t, "dsn: mysql://u:p@tcp(db)/lcp",
 		"LCPSERVER_ACCESS_FILE="+access, "JWT_SECRETKEY_FILE="+dir+"/token", "MYSQL_PASSWORD_FILE="+dir+"/mysql")
 	want := []string{
 		"JWT_SECRETKEY_FILE: read " + dir + "/token: no such file or directory",
@@ -389,13 +399,20 @@ func TestConfigSecretFileFaults(t *testing.T) {
 	if diff := cmp.Diff(want, faultsOf(err)); diff != "" {
 		t.Errorf("faults (-want +got):\n%s", diff)
 	}
-	if _, err := load(t, "dsn: lcp.db", "MYSQL_PASSWORD_FILE="+dir+"/mysql"); err != nil {
-		t.Errorf("another database than MySQL: %v", err)
-	}
-	c, err := load(t, "", "LCPSERVER_ACCESS_FILE="+writeFile(t, "access.txt", "\nbob:bob-password\n"))
-	if err != nil || c.Access != (Access{}) || len(c.JWT.Admin) != 1 {
-		t.Errorf("file with an empty first line: access %v, jwt %v, %v", c.Access, c.JWT, err)
-	}
+}
+
+func TestConfigSecretFilesOptional(t *testing.T) {
+	t.Run("another database than MySQL", func(t *testing.T) {
+		if _, err := loadIn(t, "dsn: lcp.db", "MYSQL_PASSWORD_FILE="+t.TempDir()+"/mysql"); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("no user of the API", func(t *testing.T) {
+		c, err := loadIn(t, "", "LCPSERVER_ACCESS_FILE="+writeFile(t, "access.txt", "\nbob:bob-password\n"))
+		if err != nil || c.Access != (Access{}) || len(c.JWT.Admin) != 1 {
+			t.Errorf("access %v, jwt %v, %v", c.Access, c.JWT, err)
+		}
+	})
 }
 
 func TestWithPassword(t *testing.T) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -15,37 +16,40 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 )
 
-// environment is the environment as NAME=value pairs.
-type environment struct{ pairs []string }
-
-// lookup returns the value of a variable. An empty one counts as not set: files
-// for containers list all variables, whether they have a value or not.
-func (e environment) lookup(name string) (string, bool) {
-	for _, pair := range slices.Backward(e.pairs) {
-		if value, ok := strings.CutPrefix(pair, name+"="); ok {
-			return value, value != ""
-		}
+// settings are where the values of all keys are: the defaults, the file under its
+// keys, and the environment, each over the one before it.
+func settings(file string, defaults *Config, faults *configFaults) (*viper.Viper, error) {
+	known := configKeys()
+	v := viper.NewWithOptions(viper.WithDecoderRegistry(&strictYAML{known, faults}))
+	for _, k := range known {
+		v.SetDefault(k.name, k.in(defaults).Interface())
+		v.MustBindEnv(append([]string{k.name}, k.variables()...)...)
 	}
-	return "", false
+	v.SetDefault("config", findConfigFile())
+	v.MustBindEnv("config", "LCP_CONFIG", "LCPSERVER_CONFIG")
+	if file = cmp.Or(file, v.GetString("config")); file == "" {
+		return v, nil
+	}
+	v.SetConfigFile(file)
+	v.SetConfigType("yaml") // whatever the file is called
+	if err := v.ReadInConfig(); err != nil {
+		if parse, ok := errors.AsType[viper.ConfigParseError](err); ok {
+			err = parse.Unwrap()
+		}
+		return nil, fmt.Errorf("read configuration %s: %w", file, pathless(err))
+	}
+	return v, nil
 }
 
-// findConfigFile looks where a configuration is expected.
-func findConfigFile(env environment) string {
-	for _, name := range []string{"LCP_CONFIG", "LCPSERVER_CONFIG"} {
-		if file, ok := env.lookup(name); ok {
-			return file
-		}
-	}
-	candidates := []string{"lcp.yaml"}
-	if dir, _ := env.lookup("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
-		candidates = append(candidates, filepath.Join(dir, "lcp", "lcp.yaml"))
-	} else if home, err := os.UserHomeDir(); err == nil {
-		candidates = append(candidates, filepath.Join(home, ".config", "lcp", "lcp.yaml"))
-	}
-	for _, file := range candidates {
+// findConfigFile looks where a configuration is expected. Viper's own search
+// would also take lcp.json or lcp.env, and before lcp.yaml.
+func findConfigFile() string {
+	home, _ := xdgDir("XDG_CONFIG_HOME", ".config")
+	for _, file := range []string{"lcp.yaml", filepath.Join(home, "lcp.yaml")} {
 		if _, err := os.Stat(file); err == nil {
 			return file
 		}
@@ -53,83 +57,80 @@ func findConfigFile(env environment) string {
 	return ""
 }
 
-// readConfigFile reads a file of YAML, which JSON is too. It returns the values
-// by the names of their keys, as they are written: a name of a person keeps its
-// capitals, a password of digits its zeros. Keys that are not known are faults.
-func readConfigFile(file string) (map[string]*yaml.Node, configFaults, error) {
-	if file == "" {
-		return nil, nil, nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, nil, err
-	}
+// strictYAML decodes configuration files, which may be JSON, for viper. With its
+// own decoder viper would pass over keys that it is not asked for, make alice of
+// the user Alice, a section of bob@example.com and 10 of the password 0012.
+// Therefore values are texts here, as they are written, lists of texts, or texts
+// by names; they become numbers in configKey.set, as those of variables do.
+type strictYAML struct {
+	known  []configKey
+	faults *configFaults
+}
+
+// Decoder implements [viper.DecoderRegistry]. All files are YAML.
+func (y *strictYAML) Decoder(string) (viper.Decoder, error) { return y, nil }
+
+// Decode implements [viper.Decoder]. The faults of keys are not in its error.
+func (y *strictYAML) Decode(data []byte, values map[string]any) error {
 	d := yaml.NewDecoder(bytes.NewReader(data))
 	var document yaml.Node
 	if err := d.Decode(&document); errors.Is(err, io.EOF) {
-		return nil, nil, nil // nothing but comments
+		return nil // nothing but comments
+	} else if err != nil && strings.Contains(err.Error(), "unknown anchor") {
+		return errors.New("a value that begins with * must be in quotes") // it may be a password: do not repeat it
 	} else if err != nil {
-		return nil, nil, withoutAnchor(err)
+		return err
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("there is more than one document in the file")
+		return errors.New("there is more than one document in the file")
 	}
-	r := configReader{known: configKeys(), values: map[string]*yaml.Node{}}
-	r.section("", document.Content[0])
-	return r.values, r.faults, nil
-}
-
-// withoutAnchor keeps a value that YAML takes for an anchor out of the error: it
-// may be a password that begins with an asterisk.
-func withoutAnchor(err error) error {
-	if strings.Contains(err.Error(), "unknown anchor") {
-		return errors.New("a value that begins with * must be in quotes")
-	}
-	return err
-}
-
-// configReader finds the settings in a file.
-type configReader struct {
-	known  []configKey
-	values map[string]*yaml.Node
-	faults configFaults
+	y.section("", document.Content[0], values)
+	return nil
 }
 
 // section reads the keys in a section, whose name with a dot is prefix.
-func (r *configReader) section(prefix string, node *yaml.Node) {
+func (y *strictYAML) section(prefix string, node *yaml.Node, values map[string]any) {
 	node = resolve(node)
 	switch {
 	case node == nil:
 		return
 	case node.Kind != yaml.MappingNode && prefix == "":
-		r.faults.add("the file", "must be keys and values")
+		y.faults.add("the file", "must be keys and values")
 		return
 	case node.Kind != yaml.MappingNode:
-		r.faults.add(strings.TrimSuffix(prefix, "."), "must be a section, with keys and values of its own")
+		y.faults.add(strings.TrimSuffix(prefix, "."), "must be a section, with keys and values of its own")
 		return
 	}
 	seen := map[string]bool{}
 	for i := 0; i < len(node.Content); i += 2 {
 		name := prefix + node.Content[i].Value
 		if seen[name] {
-			r.faults.add(name, "is there twice")
+			y.faults.add(name, "is there twice")
 		}
 		seen[name] = true
-		r.key(name, node.Content[i+1])
+		y.key(name, node.Content[i+1], values)
 	}
 }
 
-func (r *configReader) key(name string, value *yaml.Node) {
-	switch {
-	case slices.ContainsFunc(r.known, func(k configKey) bool { return strings.HasPrefix(k.name, name+".") }):
-		r.section(name+".", value)
-	case !slices.ContainsFunc(r.known, func(k configKey) bool { return k.name == name }):
-		r.faults.add(name, "unknown key%s", nearest(name, r.known))
-	default:
-		if value = resolve(value); value != nil {
-			r.values[name] = value
-		}
+func (y *strictYAML) key(name string, node *yaml.Node, values map[string]any) {
+	if slices.ContainsFunc(y.known, func(k configKey) bool { return strings.HasPrefix(k.name, name+".") }) {
+		y.section(name+".", node, values)
+		return
 	}
+	i := slices.IndexFunc(y.known, func(k configKey) bool { return k.name == name })
+	if i < 0 {
+		y.faults.add(name, "unknown key%s", nearest(name, y.known))
+		return
+	}
+	if node = resolve(node); node == nil {
+		return
+	}
+	value, err := y.known[i].decode(node)
+	if err != nil {
+		y.faults.add(name, "%w", err)
+		return
+	}
+	values[name] = value
 }
 
 // resolve follows an alias. Null is nothing.
@@ -171,75 +172,75 @@ func configKeys() []configKey {
 	return keys
 }
 
-// fromEnvironment reads the setting's variable: LCP_STATUS_RENEW_MAX_DAYS, or
-// LCPSERVER_STATUS_RENEWMAXDAYS as the documented server has it.
-func (k configKey) fromEnvironment(env environment) (string, bool) {
-	section, rest, nested := strings.Cut(k.name, ".")
-	documented := strings.ReplaceAll(section, "_", "")
-	if nested {
-		documented += "_" + strings.ReplaceAll(rest, "_", "")
+// in returns the field of the setting.
+func (k configKey) in(c *Config) reflect.Value {
+	return reflect.ValueOf(c).Elem().FieldByIndex(k.index)
+}
+
+// variables names those of the setting, the one that counts first:
+// LCP_STATUS_RENEW_MAX_DAYS, and LCPSERVER_STATUS_RENEWMAXDAYS as the documented
+// server has it.
+func (k configKey) variables() []string {
+	name := strings.ToUpper(k.name)
+	return []string{
+		"LCP_" + strings.ReplaceAll(name, ".", "_"),
+		"LCPSERVER_" + strings.NewReplacer("_", "", ".", "_").Replace(name),
 	}
-	for _, name := range []string{
-		"LCP_" + strings.ToUpper(strings.ReplaceAll(k.name, ".", "_")),
-		"LCPSERVER_" + strings.ToUpper(documented),
-	} {
-		if value, ok := env.lookup(name); ok {
-			return value, true
+}
+
+// decode returns a value of a file as it is written.
+func (k configKey) decode(n *yaml.Node) (any, error) {
+	switch kind := k.field.Type.Kind(); {
+	case n.Kind == yaml.ScalarNode || kind != reflect.Slice && kind != reflect.Map:
+		return textOf(n)
+	case kind == reflect.Slice:
+		return listOf(n)
+	default:
+		return pairsOf(n)
+	}
+}
+
+// set puts a value into its field: a text, or what the field holds. After an
+// error the field is as before, and the error does not repeat a secret.
+func (k configKey) set(c *Config, value any) (err error) {
+	if text, ok := value.(string); ok {
+		if value, err = parseSetting(k.in(c).Interface(), text); err != nil {
+			return err
 		}
 	}
-	return "", false
-}
-
-// set puts a value into its field. After an error the field is as before, and
-// the error does not repeat a secret.
-func (k configKey) set(c *Config, n *yaml.Node) error {
-	field := reflect.ValueOf(c).Elem().FieldByIndex(k.index)
-	value := reflect.New(field.Type())
-	if err := setValue(value.Interface(), n); err != nil {
-		return err
-	}
-	field.Set(value.Elem())
+	k.in(c).Set(reflect.ValueOf(value))
 	return nil
 }
 
-// setValue reads a value into what field points to.
-func setValue(field any, n *yaml.Node) (err error) {
-	switch v := field.(type) {
-	case *[]string:
-		*v, err = listOf(n)
-		return err
-	case *map[string]string:
-		*v, err = pairsOf(n)
-		return err
-	}
-	text, err := textOf(n)
-	if err != nil {
-		return err
-	}
-	if err := setText(field, text); err != nil {
-		return fmt.Errorf("%q is not %s", text, kindName(field))
-	}
-	return nil
-}
-
-// setText reads a text into what a field points to.
-func setText(field any, text string) (err error) {
-	trimmed := strings.TrimSpace(text)
-	switch v := field.(type) {
-	case *string:
-		*v = text
-	case *int:
-		*v, err = strconv.Atoi(trimmed)
-	case *float64:
-		*v, err = strconv.ParseFloat(trimmed, 64)
-	case *time.Duration:
-		*v, err = time.ParseDuration(trimmed)
-	case *bool:
-		*v, err = parseBool(trimmed)
+// parseSetting reads a text as what field is.
+func parseSetting(field any, text string) (value any, err error) {
+	trimmed, what := strings.TrimSpace(text), ""
+	switch field.(type) {
+	case string:
+		return text, nil
+	case []string:
+		return splitList(text), nil
+	case map[string]string:
+		return splitPairs(text)
+	case int:
+		what = "a whole number"
+		value, err = strconv.Atoi(trimmed)
+	case float64:
+		what = "a number"
+		value, err = strconv.ParseFloat(trimmed, 64)
+	case time.Duration:
+		what = "a time as in 30s"
+		value, err = time.ParseDuration(trimmed)
+	case bool:
+		what = "true or false"
+		value, err = parseBool(trimmed)
 	default:
-		err = fmt.Errorf("no reader for %T", field)
+		return nil, fmt.Errorf("no reader for %T", field)
 	}
-	return err
+	if err != nil {
+		return nil, fmt.Errorf("%q is not %s", text, what)
+	}
+	return value, nil
 }
 
 // parseBool reads what YAML 1.1 and the environment have for true and false.
@@ -251,20 +252,6 @@ func parseBool(text string) (bool, error) {
 		return false, nil
 	default:
 		return false, strconv.ErrSyntax
-	}
-}
-
-// kindName names what a field holds in the words of a configuration file.
-func kindName(field any) string {
-	switch field.(type) {
-	case *int:
-		return "a whole number"
-	case *float64:
-		return "a number"
-	case *time.Duration:
-		return "a time as in 30s"
-	default:
-		return "true or false"
 	}
 }
 
@@ -282,20 +269,11 @@ func textOf(n *yaml.Node) (string, error) {
 	return n.Value, nil
 }
 
-// listOf returns the texts of a list, or those that commas separate.
 func listOf(n *yaml.Node) ([]string, error) {
-	var list []string
-	if n.Kind == yaml.ScalarNode {
-		for text := range strings.SplitSeq(n.Value, ",") {
-			if text = strings.TrimSpace(text); text != "" {
-				list = append(list, text)
-			}
-		}
-		return list, nil
-	}
 	if n.Kind != yaml.SequenceNode {
 		return nil, errors.New("must be a list")
 	}
+	var list []string
 	for _, item := range n.Content {
 		text, err := textOf(item)
 		if err != nil {
@@ -306,33 +284,45 @@ func listOf(n *yaml.Node) ([]string, error) {
 	return list, nil
 }
 
-// pairsOf returns names with their passwords, from a section or, in a variable,
-// from name:password pairs that commas separate.
 func pairsOf(n *yaml.Node) (map[string]string, error) {
-	pairs := map[string]string{}
-	switch n.Kind {
-	case yaml.ScalarNode:
-		for pair := range strings.SplitSeq(n.Value, ",") {
-			name, password, ok := cutPair(pair)
-			if !ok {
-				return nil, errors.New("must be name:password pairs, separated by commas")
-			}
-			pairs[name] = password
-		}
-	case yaml.MappingNode:
-		for i := 0; i < len(n.Content); i += 2 {
-			name := n.Content[i].Value
-			if _, twice := pairs[name]; twice {
-				return nil, fmt.Errorf("user %q is there twice", name)
-			}
-			password, err := textOf(n.Content[i+1])
-			if err != nil {
-				return nil, fmt.Errorf("the password of %q %w", name, err)
-			}
-			pairs[name] = password
-		}
-	default:
+	if n.Kind != yaml.MappingNode {
 		return nil, errors.New("must be a section of names with their passwords")
+	}
+	pairs := map[string]string{}
+	for i := 0; i < len(n.Content); i += 2 {
+		name := n.Content[i].Value
+		if _, twice := pairs[name]; twice {
+			return nil, fmt.Errorf("user %q is there twice", name)
+		}
+		password, err := textOf(n.Content[i+1])
+		if err != nil {
+			return nil, fmt.Errorf("the password of %q %w", name, err)
+		}
+		pairs[name] = password
+	}
+	return pairs, nil
+}
+
+// splitList takes apart what commas separate.
+func splitList(text string) []string {
+	var list []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			list = append(list, item)
+		}
+	}
+	return list
+}
+
+// splitPairs takes apart name:password pairs that commas separate.
+func splitPairs(text string) (map[string]string, error) {
+	pairs := map[string]string{}
+	for pair := range strings.SplitSeq(text, ",") {
+		name, password, ok := cutPair(pair)
+		if !ok {
+			return nil, errors.New("must be name:password pairs, separated by commas")
+		}
+		pairs[name] = password
 	}
 	return pairs, nil
 }
@@ -356,10 +346,10 @@ const (
 const passwordPlaceholder = "PASSWORD_PLACEHOLDER"
 
 // readSecretFiles takes over the secrets in files.
-func (c *Config) readSecretFiles(env environment, f *configFaults) {
+func (c *Config) readSecretFiles(f *configFaults) {
 	read := func(variable string, use func(text string) error) {
-		name, ok := env.lookup(variable)
-		if !ok {
+		name := os.Getenv(variable)
+		if name == "" {
 			return
 		}
 		text, err := readSecretFile(name)

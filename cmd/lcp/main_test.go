@@ -26,7 +26,19 @@ var update = flag.Bool("update", false, "rewrite what scripts compare output wit
 
 // TestMain makes the test binary be lcp where scripts and tests run that.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"lcp": main})
+	testscript.Main(unconfigured{m}, map[string]func(){"lcp": main})
+}
+
+// unconfigured runs tests without the configuration of who runs them.
+type unconfigured struct{ *testing.M }
+
+func (m unconfigured) Run() int {
+	for _, k := range configKeys() {
+		for _, variable := range k.variables() {
+			os.Unsetenv(variable)
+		}
+	}
+	return m.M.Run()
 }
 
 // Every script of testdata/script keeps one promise, told in its first comment.

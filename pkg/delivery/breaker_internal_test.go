@@ -92,10 +92,29 @@ func TestOneProbeAfterThePause(t *testing.T) {
 	if err := s.call(t, alive); err != nil {
 		t.Errorf("the last probe: %v", err)
 	}
-	for range failuresToOpen - 1 {
-		if err := s.call(t, dead); err != nil {
-			t.Errorf("open again: %v", err)
-		}
+	s.breakIt(t) // open again, and as patient as before
+	if got := s.wait(); got != firstPause {
+		t.Errorf("wait = %s, want %s", got, firstPause)
+	}
+}
+
+// Who comes to a closed line is turned away, even if he would have to wait for a
+// slot first.
+func TestClosedLineKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	s := newSwitchboard(1)
+	leave, err := s.enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave(noVerdict)
+	for range failuresToOpen {
+		s.note(dead, false)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.enter(ctx); !errors.Is(err, errDown) {
+		t.Errorf("enter = %v, want errDown", err)
 	}
 }
 

@@ -194,7 +194,7 @@ func (c *Callbacks) exchange(parent context.Context, p Provider, post func(conte
 		return answer{}, c.refusal(parent, l, err)
 	}
 	a, err := post(ctx)
-	if worthRetry(a, err) && ctx.Err() == nil {
+	if worthRetry(a, err) {
 		a, err = post(ctx)
 	}
 	leave(verdictOf(parent, a, err))
@@ -267,9 +267,6 @@ func (c *Callbacks) post(ctx context.Context, client *http.Client, to *url.URL, 
 		return answer{}, cause(ctx, err)
 	}
 	defer resp.Body.Close()
-	if resp.ContentLength > maxAnswer {
-		return answer{}, fmt.Errorf("%w: it has more than %d bytes", errAnswer, maxAnswer)
-	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
 	case err != nil:

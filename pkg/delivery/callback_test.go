@@ -79,6 +79,7 @@ func TestCallback(t *testing.T) {
 		for name, want := range map[string]string{
 			"X-LCP-Key-Id": "k1", "X-LCP-Timestamp": strconv.FormatInt(now.Unix(), 10),
 			"X-LCP-Signature": "v1=" + hex.EncodeToString(mac.Sum(nil)), "Content-Type": "application/json",
+			"Accept-Encoding": "", // what is read is to be what was sent
 		} {
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("%s: %s, want %s", name, got, want)
@@ -128,6 +129,7 @@ func TestCallbackAnswers(t *testing.T) {
 	}{
 		"a grant":                             {200, js, grant, ""},
 		"a grant in a list":                   {200, js, "[" + grant + "]", ""},
+		"a grant with a link":                 {200, js, `{"profile":{"type":"purchase"},"redirectUrl":"https://x.org/"}`, ""},
 		"a grant by a template":               {200, js, `{"ref":["loan"]}`, ""},
 		"a grant, another JSON type":          {200, "application/vnd.shop+json", grant, ""},
 		"a grant for the alternative id":      {200, js, `{"assetId":"isbn-1","profile":{"type":"purchase"}}`, ""},
@@ -318,9 +320,13 @@ func TestDeadCallbackIsHeldOff(t *testing.T) {
 	if err := ask(other); err != nil {
 		t.Errorf("another provider: %v", err)
 	}
-	b.at = b.at.Add(5 * time.Second)
+	moved := b.shop
+	moved.Callback.URL += "/v2"
+	if err := ask(moved); err != nil {
+		t.Errorf("another URL: %v", err)
+	}
 	if err := ask(b.shop); err != nil {
-		t.Errorf("after the pause: %v", err)
+		t.Errorf("and back: %v", err)
 	}
 }
 
@@ -399,18 +405,59 @@ func TestConnectionsAreShared(t *testing.T) {
 	}
 }
 
+// Clients that go away do not make a service look dead.
 func TestClientGoesAway(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	b.backend(t, patient, func(_ http.ResponseWriter, r *http.Request) {
+	arrived := make(chan struct{})
+	var hurry atomic.Bool
+	b.backend(t, patient, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		cancel()
+		if hurry.Load() {
+			answer(200, "application/json", `{"profile":{"type":"purchase"}}`)(w, r)
+			return
+		}
+		arrived <- struct{}{}
 		<-r.Context().Done()
 	})
-	_, err := b.Authorize(ctx, b.shop, fresh)
-	if !errors.Is(err, context.Canceled) || delivery.ReasonOf(err) != "" {
-		t.Errorf("error = %v, want that of the context", err)
+	for range 6 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-arrived
+			cancel()
+		}()
+		_, err := b.Authorize(ctx, b.shop, fresh)
+		if !errors.Is(err, context.Canceled) || delivery.ReasonOf(err) != "" {
+			t.Errorf("error = %v, want that of the context", err)
+		}
+	}
+	hurry.Store(true)
+	if _, err := b.Authorize(t.Context(), b.shop, fresh); err != nil {
+		t.Errorf("the next client: %v", err)
+	}
+}
+
+// After the pause a service is asked again.
+func TestServiceComesBack(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	var back atomic.Bool
+	b.backend(t, patient, func(w http.ResponseWriter, r *http.Request) {
+		if !back.Load() {
+			panic(http.ErrAbortHandler)
+		}
+		answer(200, "application/json", `{"profile":{"type":"purchase"}}`)(w, r)
+	})
+	for range 5 {
+		_, _ = b.Authorize(t.Context(), b.shop, fresh)
+	}
+	back.Store(true)
+	if _, err := b.Authorize(t.Context(), b.shop, fresh); delivery.ReasonOf(err) != delivery.Unavailable {
+		t.Errorf("during the pause: %v", err)
+	}
+	b.at = b.at.Add(5 * time.Second)
+	if _, err := b.Authorize(t.Context(), b.shop, fresh); err != nil {
+		t.Errorf("after the pause: %v", err)
 	}
 }
 

@@ -189,8 +189,8 @@ func readHeader(token string) (header, error) {
 		return h, Refuse(TokenTooLarge, fmt.Sprintf("it has more than %d bytes", MaxToken), nil)
 	}
 	parts := strings.Split(token, ".")
-	// Base64 decoders pass over line breaks, so it is looked at beforehand.
-	if len(parts) != 3 || strings.Trim(token, letters+".") != "" || strings.ContainsAny(token, "\r\n") {
+	// Base64 decoders pass over line breaks, so the letters are looked at first.
+	if len(parts) != 3 || strings.Trim(token, letters+".") != "" {
 		return h, malformed("it is not three parts of unpadded base64url")
 	}
 	data, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])

@@ -92,6 +92,7 @@ func TestParseDurationRefuses(t *testing.T) {
 		"fraction of a year":             "P1.5Y",
 		"fraction without digits":        "PT1.S",
 		"fraction without a number":      "PT.5S",
+		"fraction of ten digits":         "PT0.1234567891S",
 		"two fractions":                  "PT1.5.5S",
 		"exponent":                       "PT1E3S",
 		"hexadecimal":                    "PT0x10S",

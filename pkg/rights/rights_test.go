@@ -182,6 +182,7 @@ func TestFaults(t *testing.T) {
 		"date without a time":             {`{"profile":{"type":"rental","absoluteExpiration":"2027-03-01"}}`, "profile.absoluteExpiration"},
 		"date with a zone by name":        {`{"profile":{"type":"rental","absoluteExpiration":"2027-03-01T00:00:00 CET"}}`, "profile.absoluteExpiration"},
 		"30th of February":                {`{"profile":{"type":"rental","absoluteExpiration":"2027-02-30T00:00:00Z"}}`, "profile.absoluteExpiration"},
+		"fraction after a comma":          {`{"profile":{"type":"rental","absoluteExpiration":"2027-02-20T01:00:00,5Z"}}`, "profile.absoluteExpiration"},
 		"hour of one digit":               {`{"profile":{"type":"rental","absoluteExpiration":"2027-02-20T1:00:00Z"}}`, "profile.absoluteExpiration"},
 		"offset of a hundred hours":       {`{"profile":{"type":"rental","absoluteExpiration":"2027-02-20T01:00:00+99:00"}}`, "profile.absoluteExpiration"},
 		"date that is a number":           {`{"profile":{"type":"rental","absoluteExpiration":1800000000}}`, "profile.absoluteExpiration"},
@@ -240,6 +241,23 @@ func fieldsOf(err error) (names []string) {
 		return []string{f.Field}
 	}
 	return nil
+}
+
+// Licenses write dates to the second, and so a relative end falls on one.
+func TestRelativeEnd(t *testing.T) {
+	t.Parallel()
+	token, err := rights.Parse([]byte(`{"profile":{"type":"rental","relativeExpiration":"P100Y"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := token.Terms(now.Add(999*time.Millisecond), true)
+	if err != nil || !got.End.Equal(now.AddDate(100, 0, 0)) {
+		t.Errorf("end = %s, %v", got.End, err)
+	}
+	_, err = token.Terms(now.AddDate(7900, 0, 0), true)
+	if fields := fieldsOf(err); !slices.Equal(fields, []string{"profile.relativeExpiration"}) {
+		t.Errorf("beyond the year 9999: %v", err)
+	}
 }
 
 func TestAllFaultsAtOnce(t *testing.T) {
@@ -356,6 +374,9 @@ func merged(t testing.TB, s shelf, text string) (rights.Terms, error) {
 	}
 	if token, err = token.Merge(s.lookup); err != nil {
 		return rights.Terms{}, err
+	}
+	if len(token.Refs) != 0 {
+		t.Errorf("merged, and still names %q", token.Refs)
 	}
 	return token.Terms(now, false)
 }

@@ -231,9 +231,6 @@ func (c *Config) validateLinks(f *configFaults) {
 	}
 }
 
-// minTokenSecret is the shortest jwt.secret_key, in bytes (RFC 7518 §3.2).
-const minTokenSecret = 32
-
 // validateAccess says nothing of passwords but that they are missing.
 func (c *Config) validateAccess(f *configFaults) {
 	if (c.Access.Username == "") != (c.Access.Password == "") {
@@ -247,11 +244,20 @@ func (c *Config) validateAccess(f *configFaults) {
 			f.add("jwt.admin", "user %q needs a name and a password", name)
 		}
 	}
-	if n := len(c.JWT.SecretKey); n > 0 && n < minTokenSecret {
-		f.add("jwt.secret_key", "it has %d bytes, but %d are the least: openssl rand -base64 48 makes one", n, minTokenSecret)
-	}
 	if strings.Contains(c.DSN, passwordPlaceholder) {
 		f.add("dsn", "it contains %s, but %s names no file to take the password from", passwordPlaceholder, databasePasswordFile)
+	}
+}
+
+// minTokenSecret is the shortest safe jwt.secret_key, in bytes (RFC 7518 §3.2).
+const minTokenSecret = 32
+
+// warnOfSecret tells of a secret that is easier to guess than it should be. It is
+// no fault: the documented server takes such a one, so its configuration has to
+// do here.
+func (a *app) warnOfSecret(c Config) {
+	if n := len(c.JWT.SecretKey); n > 0 && n < minTokenSecret {
+		a.notef("warning: jwt.secret_key has %d bytes, but should have %d or more: openssl rand -base64 48 makes one", n, minTokenSecret)
 	}
 }
 
@@ -386,6 +392,7 @@ environment merged. Secrets that are set are shown as "(set)".`,
 			if err != nil {
 				return err
 			}
+			a.warnOfSecret(c)
 			a.notef("configuration %s is valid", cmp.Or(c.file, "from the environment and defaults"))
 			return nil
 		},

@@ -271,7 +271,6 @@ shutdown_timeout: 30
 address: 8989
 ops_address: nowhere
 resources: [a]
-jwt: {secret_key: short}
 `,
 			want: []string{
 				`access.username: must not contain a colon, which HTTP takes for its end`,
@@ -281,7 +280,6 @@ jwt: {secret_key: short}
 				`cors_origins: "*" is not an origin, as in https://dashboard.example.com`,
 				`cors_origins: "https://a.example.com/" is not an origin, as in https://dashboard.example.com`,
 				`dashboard: must be a section, with keys and values of its own`,
-				`jwt.secret_key: it has 5 bytes, but 32 are the least: openssl rand -base64 48 makes one`,
 				`license.hint_link: URI template "/hint": "/hint" is not an absolute http or https URL`,
 				"license.profile: " + profile.Validate("http://example.com/p").Error(),
 				`license.provider: "nobody" is not an absolute URI`,
@@ -451,7 +449,7 @@ func TestConfigFaultsTellNoSecrets(t *testing.T) {
 		"as an anchor":     "access:\n  username: u\n  password: *hunter2\n",
 		"as a tag":         "access:\n  username: u\n  password: !hunter2\n",
 		"without a user":   "access: {password: hunter2}",
-		"too short":        "jwt: {secret_key: hunter2}",
+		"key in a list":    "jwt: {secret_key: [hunter2]}",
 		"in a user's list": "jwt: {admin: {alice: [hunter2]}}",
 		"in the users":     "jwt: {admin: [hunter2, 'alice:hunter2']}",
 		"users as a text":  "jwt: {admin: 'alice:hunter1,hunter2'}",
@@ -468,6 +466,26 @@ func TestConfigFaultsTellNoSecrets(t *testing.T) {
 			t.Errorf("%s: %q is accepted", name, text)
 		} else if strings.Contains(err.Error(), hunter) {
 			t.Errorf("%s: the secret is in the error: %v", name, err)
+		}
+	}
+}
+
+// A short secret of the documented server's configuration is told of, not refused.
+func TestConfigShortTokenSecret(t *testing.T) {
+	t.Parallel()
+	for text, warned := range map[string]bool{
+		"": false, "jwt: {secret_key: hunter2}": true,
+		"jwt: {secret_key: 0123456789abcdef0123456789abcde}":  true,
+		"jwt: {secret_key: 0123456789abcdef0123456789abcdef}": false,
+	} {
+		c, err := load(t, text)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+		var out bytes.Buffer
+		(&app{streams: streams{err: &out}}).warnOfSecret(c)
+		if got := strings.Contains(out.String(), "warning: jwt.secret_key has"); got != warned || strings.Contains(out.String(), hunter) {
+			t.Errorf("%q: %q, warned %v, want %v", text, &out, got, warned)
 		}
 	}
 }

@@ -207,6 +207,7 @@ func (c *Config) statusBuilder(fresh *license.Template) (*status.Builder, error)
 // configuration, or from the master key that they share.
 func (a *app) tokenKey(c Config) ([]byte, error) {
 	if c.JWT.SecretKey != "" {
+		a.warnOfSecret(c)
 		sum := sha256.Sum256([]byte("lcp dashboard tokens\x00" + c.JWT.SecretKey))
 		return sum[:], nil
 	}

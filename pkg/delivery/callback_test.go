@@ -437,6 +437,38 @@ func TestClientGoesAway(t *testing.T) {
 	}
 }
 
+// A client that goes away while its request tries a closed line has proved
+// nothing.
+func TestProbeGoesAway(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var probed atomic.Bool
+	b.backend(t, patient, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if probed.Load() {
+			cancel()
+			<-r.Context().Done()
+		}
+		panic(http.ErrAbortHandler)
+	})
+	for range 5 {
+		_, _ = b.Authorize(t.Context(), b.shop, fresh)
+	}
+	b.at = b.at.Add(5 * time.Second)
+	probed.Store(true)
+	if _, err := b.Authorize(ctx, b.shop, fresh); !errors.Is(err, context.Canceled) {
+		t.Errorf("error = %v, want that of the context", err)
+	}
+	probed.Store(false)
+	if _, err := b.Authorize(t.Context(), b.shop, fresh); delivery.ReasonOf(err) != delivery.CallbackInvalid {
+		t.Errorf("the next probe: %v", err)
+	}
+	if _, err := b.Authorize(t.Context(), b.shop, fresh); delivery.ReasonOf(err) != delivery.Unavailable {
+		t.Errorf("after it failed: %v", err)
+	}
+}
+
 // After the pause a service is asked again.
 func TestServiceComesBack(t *testing.T) {
 	t.Parallel()

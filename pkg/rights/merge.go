@@ -56,9 +56,7 @@ func (m *merger) merge(t Token, path []string) (Token, error) {
 		}
 		base = base.over(template)
 	}
-	merged := base.over(t)
-	merged.Refs = nil
-	return merged, nil
+	return base.over(t), nil // base names no templates, and so neither does this
 }
 
 func (m *merger) template(name string, path []string) (Token, error) {

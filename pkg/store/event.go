@@ -26,11 +26,14 @@ type Event struct {
 }
 
 const (
-	selectDevice = `SELECT COUNT(*) FROM (SELECT 1 FROM license_events WHERE device_id = ? AND license_uuid = ? AND type = 'register'
+	selectDevice = `SELECT COUNT(*) FROM (SELECT 1 FROM license_events WHERE device_id = ? AND license_seq = ? AND type = 'register'
 	LIMIT 1) found`
-	selectEvents = `SELECT type, device_id, device_name, at FROM license_events WHERE license_uuid = ? AND number > ? AND number <= ?
+	selectEvents = `SELECT type, device_id, device_name, at FROM license_events WHERE license_seq = ? AND number > ? AND number <= ?
 	ORDER BY number`
-	insertEvent = "INSERT INTO license_events (license_uuid, number, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?, ?)"
+	retireEvents = `INSERT INTO deleted_events (license_uuid, number, type, device_id, device_name, at)
+	SELECT ?, number, type, device_id, device_name, at FROM license_events WHERE license_seq = ?`
+	deleteEvents = "DELETE FROM license_events WHERE license_seq = ?"
+	insertEvent  = "INSERT INTO license_events (license_seq, number, type, device_id, device_name, at) VALUES (?, ?, ?, ?, ?, ?)"
 )
 
 // isRegistered reports whether a device is registered with a license that the
@@ -42,7 +45,7 @@ func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool
 	if l.complete() {
 		return slices.ContainsFunc(l.history, func(e Event) bool { return e.Type == EventRegister && e.DeviceID == device }), nil
 	}
-	n, err := selectOne(ctx, t, scanCount, selectDevice, device, l.UUID)
+	n, err := selectOne(ctx, t, scanCount, selectDevice, device, l.seq)
 	return n > 0, err
 }
 
@@ -68,7 +71,7 @@ func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 		l.history = append(l.history[1:], e)
 	}
 	l.events++
-	return t.exec(ctx, insertEvent, l.UUID, l.events, e.Type, e.DeviceID, e.DeviceName, e.At.UnixMilli())
+	return t.exec(ctx, insertEvent, l.seq, l.events, e.Type, e.DeviceID, e.DeviceName, e.At.UnixMilli())
 }
 
 // check refuses an event that cannot be stored, with ErrInvalid.
@@ -96,12 +99,12 @@ func (s *Store) Events(ctx context.Context, license string) ([]Event, error) {
 	return events, nil
 }
 
-// history returns the first count events of a license, or the last thousand of
-// those. Events are never changed, and one is added only together with the
-// count of the license; so those of a license read before are found without a
-// transaction around the two.
-func history(ctx context.Context, q querier, license string, count int64) ([]Event, error) {
-	if count == 0 {
+// history returns what had happened to a license when it was read, or the last
+// thousand events of that. Events are never changed, and one is added only
+// together with the count of the license; so the two need no transaction around
+// them to agree.
+func history(ctx context.Context, q querier, l *licenseRow) ([]Event, error) {
+	if l.events == 0 {
 		return nil, nil
 	}
 	return selectAll(ctx, q, func(r row) (Event, error) {
@@ -110,5 +113,5 @@ func history(ctx context.Context, q querier, license string, count int64) ([]Eve
 		err := r.Scan(&e.Type, &e.DeviceID, &e.DeviceName, &at)
 		e.At = time.UnixMilli(at).UTC()
 		return e, err
-	}, selectEvents, license, max(0, count-maxEvents), count)
+	}, selectEvents, l.seq, max(0, l.events-maxEvents), l.events)
 }

@@ -91,6 +91,7 @@ func equalLimit(a, b *int64) bool {
 // A licenseRow is a license as it lies in its table.
 type licenseRow struct {
 	License
+	seq     int64   // its place in lists; what events know it by
 	events  int64   // how many happened to it
 	history []Event // the last of those, if they have been read
 }
@@ -130,33 +131,29 @@ func (l *licenseRow) args() []any {
 	}
 }
 
-// scanLicense reads a row of licenseColumns, and more columns into more.
-func scanLicense(r row, more ...any) (numbered[licenseRow], error) {
-	var n numbered[licenseRow]
+// scanColumns reads a row of licenseColumns, and more columns into more.
+func scanColumns(r row, more ...any) (licenseRow, error) {
+	var l licenseRow
 	var start, end, maxEnd, statusUpdated, issued, updated, replaced sql.NullInt64
-	l := &n.record
 	err := r.Scan(append([]any{
-		&n.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
+		&l.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
 		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount, &l.events, &replaced,
 	}, more...)...)
 	l.Start, l.End, l.MaxEnd = fromMillis(start), fromMillis(end), fromMillis(maxEnd)
 	l.StatusUpdated, l.Issued, l.Updated = fromMillis(statusUpdated), fromMillis(issued), fromMillis(updated)
 	l.replaced(fromMillis(replaced))
-	return n, err
+	return l, err
 }
 
-func scanLicenseRow(r row) (licenseRow, error) {
-	n, err := scanLicense(r)
-	return n.record, err
-}
+// scanLicense reads a row of selectLicense.
+func scanLicense(r row) (licenseRow, error) { return scanColumns(r) }
 
 // scanTitled reads a row of selectTitled.
 func scanTitled(r row) (numbered[License], error) {
 	var title, altID string
-	n, err := scanLicense(r, &title, &altID)
-	l := n.record.License
+	l, err := scanColumns(r, &title, &altID)
 	l.PublicationTitle, l.PublicationAltID = title, altID
-	return numbered[License]{n.seq, l}, err
+	return numbered[License]{l.seq, l.License}, err
 }
 
 // CreateLicense adds l, which no device is registered with, and returns it as
@@ -217,15 +214,19 @@ func (s *Store) License(ctx context.Context, uuid string) (License, error) {
 // last thousand events if there are more. The two belong together, whoever
 // writes meanwhile. It fails with ErrNotFound.
 func (s *Store) LicenseHistory(ctx context.Context, uuid string) (License, []Event, error) {
-	l, err := selectOne(ctx, s, scanLicenseRow, selectLicense, uuid)
-	var events []Event
-	if err == nil {
-		events, err = history(ctx, s, uuid, l.events)
+	for {
+		l, err := selectOne(ctx, s, scanLicense, selectLicense, uuid)
+		var events []Event
+		if err == nil {
+			events, err = history(ctx, s, &l)
+		}
+		if err != nil {
+			return License{}, nil, fmt.Errorf("license %q: %w", uuid, err)
+		}
+		if int64(len(events)) == min(l.events, maxEvents) {
+			return l.License, events, nil
+		} // otherwise it has just been deleted
 	}
-	if err != nil {
-		return License{}, nil, fmt.Errorf("license %q: %w", uuid, err)
-	}
-	return l.License, events, nil
 }
 
 // UpdateLicense is ChangeLicense for callers who need no history.
@@ -260,12 +261,12 @@ func (s *Store) changeLicense(ctx context.Context, uuid, deviceID string,
 ) (License, []Event, error) {
 	var l licenseRow
 	err := s.write(ctx, func(t tx) error {
-		old, err := selectOne(ctx, t, scanLicenseRow, selectLicense+s.dialect.forUpdate, uuid)
+		old, err := selectOne(ctx, t, scanLicense, selectLicense+s.dialect.forUpdate, uuid)
 		if err != nil {
 			return err
 		}
 		if withHistory {
-			if old.history, err = history(ctx, t, uuid, old.events); err != nil {
+			if old.history, err = history(ctx, t, &old); err != nil {
 				return err
 			}
 		}
@@ -331,12 +332,18 @@ func moveLicense(ctx context.Context, t tx, from, to string) error {
 func (s *Store) DeleteLicense(ctx context.Context, uuid string) (License, error) {
 	var l License
 	err := s.write(ctx, func(t tx) error {
-		old, err := selectOne(ctx, t, scanLicenseRow, selectLicense+s.dialect.forUpdate, uuid)
+		old, err := selectOne(ctx, t, scanLicense, selectLicense+s.dialect.forUpdate, uuid)
 		if err != nil {
 			return err
 		}
 		l = old.License
 		if err := t.exec(ctx, retireLicense, append(old.args(), s.time().UnixMilli())...); err != nil {
+			return err
+		}
+		if err := t.exec(ctx, retireEvents, uuid, old.seq); err != nil {
+			return err
+		}
+		if err := t.exec(ctx, deleteEvents, old.seq); err != nil {
 			return err
 		}
 		t.tally.license(&l, -1)

@@ -113,7 +113,7 @@ func (f *search) conditions(now time.Time) *conditions {
 	}
 	f.addStatus(c, now)
 	if f.DeviceID != "" {
-		c.add("l.uuid IN (SELECT license_uuid FROM license_events WHERE device_id = ? AND type = 'register')", f.DeviceID)
+		c.add("l.seq IN (SELECT license_seq FROM license_events WHERE device_id = ? AND type = 'register')", f.DeviceID)
 	}
 	if f.CountDevices {
 		if f.index == byShared {

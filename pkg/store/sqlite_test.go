@@ -332,9 +332,9 @@ func TestPlans(t *testing.T) {
 		"SELECT seq FROM licenses l WHERE status NOT IN ('ready', 'active') AND status = 'x' ORDER BY seq DESC": "licenses_ended (status=?)",
 		"SELECT seq FROM licenses l WHERE device_count > 2 AND device_count >= 7 AND issued > 5":                "licenses_shared",
 		"SELECT MIN(seq), MAX(seq) FROM licenses l WHERE issued >= 5 AND issued < 9":                            "COVERING INDEX licenses_issued",
-		"SELECT * FROM licenses WHERE uuid IN (SELECT license_uuid FROM license_events WHERE device_id = 'x')":  "license_events_device",
+		"SELECT * FROM licenses WHERE seq IN (SELECT license_seq FROM license_events WHERE device_id = 'x')":    "license_events_device",
 		"SELECT status, COUNT(*) FROM licenses WHERE rights_end >= 5 AND rights_end < 9 GROUP BY status":        "licenses_end",
-		"SELECT * FROM license_events WHERE license_uuid = 'x' AND number > 0 AND number <= 5 ORDER BY number":  "PRIMARY KEY (license_uuid=? AND number>? AND number<?)",
+		"SELECT * FROM license_events WHERE license_seq = 5 AND number > 0 AND number <= 5 ORDER BY number":     "PRIMARY KEY (license_seq=? AND number>? AND number<?)",
 		"SELECT * FROM audit WHERE actor = 'x' ORDER BY seq DESC LIMIT 5":                                       "audit_actor",
 		"DELETE FROM claims WHERE claimed_at < 5":                                                               "claims_claimed_at",
 	} {

@@ -124,7 +124,7 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 	defer tx.Rollback()
 	licenses := &inserter{tx: tx, driver: driver, into: `licenses (uuid, publication_uuid, user_id, provider, profile, rights_end,
 		status, status_updated, issued, device_count, event_count)`, columns: 11}
-	events := &inserter{tx: tx, driver: driver, into: "license_events (license_uuid, number, type, device_id, device_name, at)", columns: 6}
+	events := &inserter{tx: tx, driver: driver, into: "license_events (license_seq, number, type, device_id, device_name, at)", columns: 6}
 	type counter struct {
 		kind, name string
 		period     int64
@@ -140,7 +140,7 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 			end, r.status, r.issued, r.issued, r.devices, r.devices)
 		for d := range r.devices {
 			id := fmt.Sprintf("device-%d-%d", n, d)
-			err = errors.Join(err, events.add(ctx, r.uuid, d+1, store.EventRegister, id, "Phone", r.issued))
+			err = errors.Join(err, events.add(ctx, n+1, d+1, store.EventRegister, id, "Phone", r.issued))
 		}
 		if err != nil {
 			return err

@@ -259,6 +259,13 @@ func testDeleteLicense(t *testing.T, impl Implementation) {
 	if _, err := s.License(ctx, kept.UUID); err != nil {
 		t.Error(err)
 	}
+	next := mustLicense(t, s, license(7, uuid(1)))
+	if _, events, err := s.LicenseHistory(ctx, next.UUID); err != nil || events != nil {
+		t.Errorf("the license after a deleted one has the history %v, %v", events, err)
+	}
+	if got, err := s.UpdateLicense(ctx, next.UUID, "a", register("a")); err != nil || got.DeviceCount != 1 {
+		t.Errorf("the license after a deleted one has %d devices, %v", got.DeviceCount, err)
+	}
 }
 
 func testEachLicense(t *testing.T, impl Implementation) {

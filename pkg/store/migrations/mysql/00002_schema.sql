@@ -68,20 +68,21 @@ CREATE TABLE IF NOT EXISTS licenses (
     INDEX licenses_end (rights_end)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 
--- What happened to a license lies together, numbered from 1. A device is
--- registered if there is an event that says so.
+-- What happened to a license lies together, numbered from 1, and beside what
+-- happened to licenses of the same time: those are the ones that are changed.
+-- A device is registered if there is an event that says so.
 CREATE TABLE IF NOT EXISTS license_events (
-    license_uuid VARBINARY(1020) NOT NULL,
-    number       BIGINT NOT NULL,
-    type         VARBINARY(1020) NOT NULL,
-    device_id    VARBINARY(1020) NOT NULL,
-    device_name  VARBINARY(1020) NOT NULL,
-    at           BIGINT NOT NULL,
-    PRIMARY KEY (license_uuid, number),
-    INDEX license_events_device (device_id, license_uuid)
+    license_seq BIGINT NOT NULL,
+    number      BIGINT NOT NULL,
+    type        VARBINARY(1020) NOT NULL,
+    device_id   VARBINARY(1020) NOT NULL,
+    device_name VARBINARY(1020) NOT NULL,
+    at          BIGINT NOT NULL,
+    PRIMARY KEY (license_seq, number),
+    INDEX license_events_device (device_id, license_seq)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 
--- Records of licenses that were deleted. Their events stay where they are.
+-- Records of licenses that were deleted, and what happened to them.
 CREATE TABLE IF NOT EXISTS deleted_licenses (
     uuid             VARBINARY(1020) NOT NULL PRIMARY KEY,
     publication_uuid VARBINARY(1020) NOT NULL,
@@ -100,6 +101,16 @@ CREATE TABLE IF NOT EXISTS deleted_licenses (
     device_count     BIGINT NOT NULL,
     event_count      BIGINT NOT NULL,
     deleted_at       BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
+
+CREATE TABLE IF NOT EXISTS deleted_events (
+    license_uuid VARBINARY(1020) NOT NULL,
+    number       BIGINT NOT NULL,
+    type         VARBINARY(1020) NOT NULL,
+    device_id    VARBINARY(1020) NOT NULL,
+    device_name  VARBINARY(1020) NOT NULL,
+    at           BIGINT NOT NULL,
+    PRIMARY KEY (license_uuid, number)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4;
 
 -- When the file of a publication was last replaced. Most never are.

@@ -65,20 +65,21 @@ CREATE INDEX licenses_shared ON licenses (device_count, issued) WHERE device_cou
 CREATE INDEX licenses_issued ON licenses (issued, seq);
 CREATE INDEX licenses_end ON licenses (rights_end);
 
--- What happened to a license lies together, numbered from 1. A device is
--- registered if there is an event that says so.
+-- What happened to a license lies together, numbered from 1, and beside what
+-- happened to licenses of the same time: those are the ones that are changed.
+-- A device is registered if there is an event that says so.
 CREATE TABLE license_events (
-    license_uuid TEXT COLLATE "C" NOT NULL,
-    number       BIGINT NOT NULL,
-    type         TEXT COLLATE "C" NOT NULL,
-    device_id    TEXT COLLATE "C" NOT NULL,
-    device_name  TEXT COLLATE "C" NOT NULL,
-    at           BIGINT NOT NULL,
-    PRIMARY KEY (license_uuid, number)
+    license_seq BIGINT NOT NULL,
+    number      BIGINT NOT NULL,
+    type        TEXT COLLATE "C" NOT NULL,
+    device_id   TEXT COLLATE "C" NOT NULL,
+    device_name TEXT COLLATE "C" NOT NULL,
+    at          BIGINT NOT NULL,
+    PRIMARY KEY (license_seq, number)
 );
-CREATE INDEX license_events_device ON license_events (device_id, license_uuid);
+CREATE INDEX license_events_device ON license_events (device_id, license_seq);
 
--- Records of licenses that were deleted. Their events stay where they are.
+-- Records of licenses that were deleted, and what happened to them.
 CREATE TABLE deleted_licenses (
     uuid             TEXT COLLATE "C" NOT NULL PRIMARY KEY,
     publication_uuid TEXT COLLATE "C" NOT NULL,
@@ -97,6 +98,16 @@ CREATE TABLE deleted_licenses (
     device_count     BIGINT NOT NULL,
     event_count      BIGINT NOT NULL,
     deleted_at       BIGINT NOT NULL
+);
+
+CREATE TABLE deleted_events (
+    license_uuid TEXT COLLATE "C" NOT NULL,
+    number       BIGINT NOT NULL,
+    type         TEXT COLLATE "C" NOT NULL,
+    device_id    TEXT COLLATE "C" NOT NULL,
+    device_name  TEXT COLLATE "C" NOT NULL,
+    at           BIGINT NOT NULL,
+    PRIMARY KEY (license_uuid, number)
 );
 
 -- When the file of a publication was last replaced. Most never are.

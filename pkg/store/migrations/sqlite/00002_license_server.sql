@@ -6,20 +6,21 @@ ALTER TABLE licenses ADD COLUMN event_count INTEGER NOT NULL DEFAULT 0;
 UPDATE licenses SET event_count = (SELECT COUNT(*) FROM events WHERE events.license_uuid = licenses.uuid)
 WHERE uuid IN (SELECT license_uuid FROM events);
 
--- What happened to a license lies together, numbered from 1. A device is
--- registered if there is an event that says so.
+-- What happened to a license lies together, numbered from 1, and beside what
+-- happened to licenses of the same time: those are the ones that are changed.
+-- A device is registered if there is an event that says so.
 CREATE TABLE license_events (
-    license_uuid TEXT    NOT NULL,
-    number       INTEGER NOT NULL,
-    type         TEXT    NOT NULL,
-    device_id    TEXT    NOT NULL,
-    device_name  TEXT    NOT NULL,
-    at           INTEGER NOT NULL,
-    PRIMARY KEY (license_uuid, number)
+    license_seq INTEGER NOT NULL,
+    number      INTEGER NOT NULL,
+    type        TEXT    NOT NULL,
+    device_id   TEXT    NOT NULL,
+    device_name TEXT    NOT NULL,
+    at          INTEGER NOT NULL,
+    PRIMARY KEY (license_seq, number)
 ) WITHOUT ROWID;
-INSERT INTO license_events SELECT license_uuid, ROW_NUMBER() OVER (PARTITION BY license_uuid ORDER BY seq),
-    type, device_id, device_name, at FROM events;
-CREATE INDEX license_events_device ON license_events (device_id, license_uuid);
+INSERT INTO license_events SELECT licenses.seq, ROW_NUMBER() OVER (PARTITION BY licenses.seq ORDER BY events.seq),
+    type, device_id, device_name, at FROM events JOIN licenses ON licenses.uuid = events.license_uuid;
+CREATE INDEX license_events_device ON license_events (device_id, license_seq);
 DROP TABLE devices;
 DROP TABLE events;
 
@@ -34,7 +35,7 @@ CREATE INDEX licenses_shared ON licenses (device_count, issued) WHERE device_cou
 CREATE INDEX licenses_issued ON licenses (issued, seq);
 CREATE INDEX licenses_end ON licenses (rights_end);
 
--- Records of licenses that were deleted. Their events stay where they are.
+-- Records of licenses that were deleted, and what happened to them.
 CREATE TABLE deleted_licenses (
     uuid             TEXT    NOT NULL PRIMARY KEY,
     publication_uuid TEXT    NOT NULL,
@@ -54,6 +55,16 @@ CREATE TABLE deleted_licenses (
     event_count      INTEGER NOT NULL,
     deleted_at       INTEGER NOT NULL
 );
+
+CREATE TABLE deleted_events (
+    license_uuid TEXT    NOT NULL,
+    number       INTEGER NOT NULL,
+    type         TEXT    NOT NULL,
+    device_id    TEXT    NOT NULL,
+    device_name  TEXT    NOT NULL,
+    at           INTEGER NOT NULL,
+    PRIMARY KEY (license_uuid, number)
+) WITHOUT ROWID;
 
 -- When the file of a publication was last replaced. Most never are, so that
 -- looking for one costs next to nothing.

@@ -269,6 +269,8 @@ func (c *Callbacks) post(ctx context.Context, client *http.Client, to *url.URL, 
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	switch {
+	case ctx.Err() != nil: // a service may answer as the connection is closed on it
+		return answer{}, context.Cause(ctx)
 	case err != nil:
 		return answer{}, cause(ctx, err)
 	case len(data) > maxAnswer:

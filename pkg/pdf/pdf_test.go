@@ -131,24 +131,24 @@ func update(file []byte, o object) []byte {
 }
 
 // hybrid returns a file whose second page and Info old readers do not see: they
-// are free in the table, and stand in the stream that XRefStm names.
+// are free in a first table, and stand in the stream that XRefStm of a second one
+// names (ISO 32000-1 §7.5.8.4).
 func hybrid() []byte {
 	file := packed("", false, twoPages[3], twoPages[4])
 	end := bytes.LastIndex(file, []byte("startxref"))
 	xrefStm := bytes.Index(file, []byte("91 0 obj"))
 	b := bytes.NewBuffer(slices.Clone(file[:end]))
-	offsets := make([]int, 4)
+	var seen strings.Builder
 	for _, o := range twoPages[:3] {
-		offsets[o.number] = b.Len()
+		fmt.Fprintf(&seen, "%010d 00000 n \n", b.Len())
 		fmt.Fprintf(b, "%d 0 obj\n%s\nendobj\n", o.number, o.body)
 	}
-	start := b.Len()
-	b.WriteString("xref\n0 6\n0000000000 65535 f \n")
-	for _, off := range offsets[1:] {
-		fmt.Fprintf(b, "%010d 00000 n \n", off)
-	}
-	b.WriteString("0000000000 00000 f \n0000000000 00000 f \n")
-	fmt.Fprintf(b, "trailer\n<< /Size 92 /Root 1 0 R /Info 5 0 R /XRefStm %d >>\nstartxref\n%d\n%%%%EOF\n", xrefStm, start)
+	first := b.Len()
+	fmt.Fprintf(b, "xref\n0 6\n0000000000 65535 f \n%s0000000000 00000 f \n0000000000 00000 f \n", &seen)
+	b.WriteString("trailer\n<< /Size 92 /Root 1 0 R >>\n")
+	second := b.Len()
+	fmt.Fprintf(b, "xref\n1 3\n%strailer\n<< /Size 92 /Root 1 0 R /Info 5 0 R /Prev %d /XRefStm %d >>\nstartxref\n%d\n%%%%EOF\n",
+		&seen, first, xrefStm, second)
 	return b.Bytes()
 }
 

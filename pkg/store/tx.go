@@ -90,8 +90,10 @@ func (s *Store) failure(ctx context.Context, err error) error {
 	switch {
 	case err == nil || errors.Is(err, ErrUnavailable):
 		return err
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !errors.Is(err, ctx.Err()): // as drivers tell it in their own words
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case ctx.Err() != nil:
+		return err
 	case s.dialect.unavailable(err) || isClosed(err):
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	default:

@@ -399,6 +399,12 @@ func TestEncryptFailsCleanly(t *testing.T) {
 		p.clear = i == 8 || i == 9
 		parts = append(parts, p)
 	}
+	// Too large to be loaded whole.
+	large := bytes.Repeat(text(4<<10, 1), 300)
+	parts = append(parts,
+		sourcePart{name: "large text", mediaType: "text/html", from: "deflated", data: large},
+		sourcePart{name: "large clear", mediaType: "text/html", from: "deflated", data: large, clear: true},
+		sourcePart{name: "large codec", mediaType: "audio/mpeg", from: "deflated", data: large})
 	data := source(t, parts)
 	good, _ := encrypt(t, protect.NewPipeline(1), plan(t, bytes.NewReader(data), int64(len(data)), parts))
 	flip := func(name string) func(*publication.Plan) {
@@ -440,6 +446,10 @@ func TestEncryptFailsCleanly(t *testing.T) {
 		"deflated entry is damaged":       {plan: flip("part 5"), name: `"part 5"`},
 		"deflated entry's checksum":       {plan: otherChecksum("part 5"), want: archive.ErrChecksum, name: `"part 5"`},
 		"clear deflated entry's checksum": {plan: otherChecksum("part 9"), want: archive.ErrChecksum, name: `"part 9"`},
+		"large deflated checksum":         {plan: otherChecksum("large text"), want: archive.ErrChecksum, name: `"large text"`},
+		"large clear checksum":            {plan: otherChecksum("large clear"), want: archive.ErrChecksum, name: `"large clear"`},
+		"large codec checksum":            {plan: otherChecksum("large codec"), want: archive.ErrChecksum, name: `"large codec"`},
+		"large deflated entry is damaged": {plan: flip("large text"), name: `"large text"`},
 		"clear stored entry is damaged":   {plan: flip("part 8"), want: archive.ErrChecksum, name: `"part 8"`},
 		"clear deflated entry is damaged": {plan: flip("part 9"), name: `"part 9"`},
 		"deflated codec entry is damaged": {plan: flip("part 1"), name: `"part 1"`},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,7 +45,7 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		w.Header().Set("X-Amz-Meta-Sha256", b.headers[r.URL.Path].Get("X-Amz-Meta-Sha256"))
-		w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+		w.Header().Set("Content-Length", strconv.Itoa(len(data)))
 		_, _ = w.Write(data)
 	}
 }
@@ -90,3 +91,5 @@ func TestEncryptIntoS3(t *testing.T) {
 		t.Errorf("upload printed %q", out.out)
 	}
 }
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }

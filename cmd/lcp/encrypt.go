@@ -3,18 +3,14 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,14 +18,13 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lcp-tools/lcp/pkg/catalogue"
-	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/protect"
-	"github.com/lcp-tools/lcp/pkg/publication"
 )
 
 // encryptOptions are the flags and arguments of lcp encrypt.
 type encryptOptions struct {
 	inputs     []string
+	from       string
 	out        string
 	storage    storageFlags
 	altID      bool
@@ -39,7 +34,9 @@ type encryptOptions struct {
 	provider   string
 	cover      bool
 	jobs       int
-	recursive  bool
+	failFast   bool
+	failures   int // after which to give up; zero for never
+	find       catalogue.Finder
 	verify     bool
 	dryRun     bool
 	noRegister bool
@@ -59,7 +56,12 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.provider, "provider", "", "record `URI` as the provider of the publications")
 	fs.BoolVar(&o.cover, "cover", false, "also write cover images")
 	fs.IntVar(&o.jobs, "jobs", 0, "work on `N` publications at once (default: one per core)")
-	fs.BoolVarP(&o.recursive, "recursive", "r", false, "take the publications in folders below a folder, too")
+	fs.BoolVarP(&o.find.Recursive, "recursive", "r", false, "take the publications in folders below a folder, too")
+	fs.StringArrayVar(&o.find.Include, "include", nil, "of a folder, take the files that match `PATTERN`, whatever their extension; may be repeated")
+	fs.StringArrayVar(&o.find.Exclude, "exclude", nil, "of a folder, leave out the files and folders that match `PATTERN`; may be repeated")
+	fs.StringVar(&o.from, "from", "", "take the publications listed in `FILE` (CSV or NDJSON, - for standard input), each with uuid, alt_id and more of its own")
+	fs.BoolVar(&o.failFast, "fail-fast", false, "begin no more publications once one has failed")
+	fs.IntVar(&o.failures, "max-failures", 0, "begin no more once `N` have failed")
 	fs.BoolVar(&o.verify, "verify", false, "read every output back and compare it with its source")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, write nothing")
 	fs.BoolVar(&o.noRegister, "no-register", false, "do not keep the content key, print it (encryption_key)")
@@ -79,7 +81,9 @@ licenses to come.
 
 Input is recognized by its content: EPUB, PDF, audiobooks, Divina and CBZ comics,
 other Readium packages, and W3C packages (LPF). Of a folder, the files with an
-extension of one of these are taken. Input is never changed.
+extension of one of these are taken. A list (--from) says more of each: its columns,
+or members, are input, uuid, alt_id, title, provider, key_file and file_name. Input
+is never changed.
 
 Each publication ends up as UUID.EXTENSION in the output folder or bucket, and as
 a record on standard output. When some of several inputs fail, the others are done and the
@@ -88,7 +92,12 @@ exit code is 3.`,
   lcp encrypt incoming --recursive --out shelf --altid --url https://cdn.example.com/shelf
   lcp encrypt incoming --storage s3://books/shelf --url https://cdn.example.com/shelf
   lcp encrypt book.pdf --out shelf --verify --format json`,
-		Args: cobra.MinimumNArgs(1),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if o.from != "" {
+				return nil
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.inputs = args
 			return a.encrypt(cmd.Context(), o)
@@ -100,15 +109,27 @@ exit code is 3.`,
 
 // encrypt brings in all inputs.
 func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
-	items, err := o.items()
-	if err != nil {
+	if err := o.check(); err != nil {
 		return err
+	}
+	plan, err := catalogue.NewPlan(o.items(a.in))
+	if err != nil {
+		return planError(err)
+	}
+	defer plan.Close()
+	if plan.Len() == 0 {
+		return errors.New("no publications found")
+	}
+	if o.keyFile != "" {
+		if _, err := readContentKey(o.keyFile); err != nil {
+			return err
+		}
 	}
 	o.format.value = a.recordFormat(o.format.value)
 	worker := catalogue.Worker{
 		Recognition: protect.Recognition{Renderer: findRenderer()},
 		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
-		HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now,
+		HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
 	}
 	if !o.dryRun {
 		if worker.Store, err = o.storage.open(ctx); err != nil {
@@ -122,7 +143,9 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 			defer closeRegistry()
 		}
 	}
-	return a.runBatch(ctx, o, worker, items)
+	return o.reporting(func(report *reportWriter) error {
+		return a.runBatch(ctx, o, worker, plan, report)
+	})
 }
 
 // openRegistry opens what the publications are registered with: the license
@@ -155,36 +178,6 @@ func findRenderer() string {
 	return path
 }
 
-// items lists what the command line asks for.
-func (o *encryptOptions) items() ([]catalogue.Item, error) {
-	if err := o.check(); err != nil {
-		return nil, err
-	}
-	var paths []string
-	for _, input := range o.inputs {
-		found, err := o.expand(input)
-		if err != nil {
-			return nil, err
-		}
-		paths = append(paths, found...)
-	}
-	if len(paths) == 0 {
-		return nil, errors.New("no publications found")
-	}
-	if len(paths) > 1 {
-		for flag, set := range map[string]bool{"--uuid": o.uuid != "", "--key-file": o.keyFile != "", "--filename": o.fileName != ""} {
-			if set {
-				return nil, usagef("%s is for one publication, and there are %d", flag, len(paths))
-			}
-		}
-	}
-	key, err := o.key()
-	if err != nil {
-		return nil, err
-	}
-	return o.itemsOf(paths, key)
-}
-
 func (o *encryptOptions) check() error {
 	if o.out != "" && o.storage.where != "" {
 		return usagef("--out and --storage exclude one another")
@@ -206,6 +199,16 @@ func (o *encryptOptions) check() error {
 			return usagef("--filename: %w", err)
 		}
 	}
+	if err := o.find.Check(); err != nil {
+		return &usageError{err}
+	}
+	if o.failures < 0 {
+		return usagef("--max-failures %d is negative", o.failures)
+	}
+	if o.failFast {
+		o.failures = 1
+	}
+	o.find.Out = o.storage.folder()
 	if o.jobs < 0 {
 		return usagef("--jobs %d is negative", o.jobs)
 	}
@@ -221,113 +224,6 @@ func (o *encryptOptions) check() error {
 	return nil
 }
 
-// key reads the content key of --key-file.
-func (o *encryptOptions) key() (*lcpcrypto.ContentKey, error) {
-	if o.keyFile == "" {
-		return nil, nil
-	}
-	text, err := readSecretFile(o.keyFile)
-	if err != nil {
-		return nil, err
-	}
-	key, err := lcpcrypto.ParseContentKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("content key in %s: %w", o.keyFile, err)
-	}
-	return &key, nil
-}
-
-// itemsOf makes items of paths, and refuses two that would become one
-// publication before anything is written.
-func (o *encryptOptions) itemsOf(paths []string, key *lcpcrypto.ContentKey) ([]catalogue.Item, error) {
-	items := make([]catalogue.Item, len(paths))
-	inputs := map[string]string{}
-	for i, path := range paths {
-		items[i] = catalogue.Item{Input: path, UUID: o.uuid, Key: key, FileName: o.fileName, Provider: o.provider}
-		if !o.altID {
-			continue
-		}
-		name := catalogue.InputName(path)
-		id := strings.TrimSuffix(name, filepath.Ext(name))
-		if other, twice := inputs[id]; twice {
-			return nil, usagef("%s and %s have the same alternative identifier %q", other, path, id)
-		}
-		inputs[id], items[i].AltID = path, id
-	}
-	return items, nil
-}
-
-// expand turns an argument into files: a folder into the publications in it, a
-// pattern into what it matches.
-func (o *encryptOptions) expand(input string) ([]string, error) {
-	if catalogue.IsURL(input) {
-		return []string{input}, nil
-	}
-	info, err := os.Stat(input)
-	switch {
-	case err == nil && info.IsDir():
-		return o.folder(input)
-	case err == nil:
-		return []string{input}, nil
-	case strings.ContainsAny(input, "*?["):
-		return o.pattern(input)
-	default:
-		return []string{input}, nil // fails on its own, and the others go on
-	}
-}
-
-// pattern lists what matches, as a shell does: what is hidden only where the
-// pattern says so.
-func (o *encryptOptions) pattern(pattern string) ([]string, error) {
-	matches, err := filepath.Glob(pattern)
-	if err != nil {
-		return nil, usagef("pattern %q: %w", pattern, err)
-	}
-	var found []string
-	for _, name := range matches {
-		if isHidden(filepath.Base(name)) && !isHidden(filepath.Base(pattern)) {
-			continue
-		}
-		if info, err := os.Stat(name); err == nil && info.IsDir() {
-			files, err := o.folder(name)
-			if err != nil {
-				return nil, err
-			}
-			found = append(found, files...)
-			continue
-		}
-		found = append(found, name)
-	}
-	if len(found) == 0 {
-		return nil, fmt.Errorf("no file matches %q", pattern)
-	}
-	return found, nil
-}
-
-func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
-
-// folder lists the publications in a folder, by extension. It passes over what
-// is hidden and, below the folder, what an earlier run put out.
-func (o *encryptOptions) folder(dir string) ([]string, error) {
-	var found []string
-	dir += string(filepath.Separator) // a link to a folder is one, too
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && path != dir && (!o.recursive || isHidden(d.Name()) || same(path, o.storage.folder())):
-			return fs.SkipDir
-		case !d.IsDir() && !isHidden(d.Name()) && publication.IsInputName(d.Name()):
-			found = append(found, path)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", dir, err)
-	}
-	return found, nil
-}
-
 // batchJobs is how many publications to work on at once.
 func (o *encryptOptions) batchJobs(items int) int {
 	jobs := o.jobs
@@ -337,57 +233,73 @@ func (o *encryptOptions) batchJobs(items int) int {
 	return max(1, min(jobs, items))
 }
 
-// runBatch works through the items and prints what becomes of each.
-func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.Worker, items []catalogue.Item) error {
-	jobs := o.batchJobs(len(items))
-	show := newProgress(a.err, isTerminal(a.err) && !a.quiet, len(items), totalSize(items), jobs)
-	records := make(chan catalogue.Record)
-	queue := make(chan catalogue.Item)
-	var running sync.WaitGroup
-	for job := range jobs {
-		running.Go(func() {
-			w := worker
-			w.Pipeline = protect.NewPipeline(coresPerJob(jobs))
-			for item := range queue {
-				records <- a.bring(ctx, &w, item, show, job)
-			}
-		})
+// runBatch works through the plan and prints what becomes of each item.
+func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.Worker, plan *catalogue.Plan, report *reportWriter) error {
+	jobs := o.batchJobs(plan.Len())
+	bars := isTerminal(a.err) && !a.quiet
+	var total int64
+	if bars {
+		total = sizeOf(plan)
 	}
-	go func() {
-		defer close(records)
-		defer running.Wait()
-		defer close(queue)
-		for _, item := range items {
-			select {
-			case queue <- item:
-			case <-ctx.Done():
-				return
+	show := newProgress(a.err, bars, plan.Len(), total, jobs)
+	out := &recordWriter{
+		out: a.out, format: o.format.value,
+		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
+		row: func(r any) []string {
+			rec := r.(catalogue.Record)
+			return []string{rec.UUID, rec.File, bytesText(rec.Size), rec.Title}
+		},
+	}
+	var outErr, reportErr error
+	batch := catalogue.Batch{Worker: worker, Jobs: jobs, MaxFailures: o.failures}
+	sum, err := batch.Run(ctx, plan.Items(), catalogue.Watcher{
+		Begin: show.watch,
+		End: func(job int, rec catalogue.Record, err error) {
+			show.done(job, a.lineOf(rec, err))
+			if err == nil {
+				outErr = errors.Join(outErr, out.write(rec))
 			}
-		}
-	}()
-	err := a.collect(o, records, len(items))
+			if report != nil {
+				reportErr = errors.Join(reportErr, report.write(rec))
+			}
+		},
+	})
 	show.close()
-	return err
+	if outErr = errors.Join(outErr, out.close()); outErr != nil {
+		return fmt.Errorf("print the records: %w", outErr)
+	}
+	if reportErr != nil {
+		return fmt.Errorf("write the report %s: %w", o.reportFile, reportErr)
+	}
+	if err != nil {
+		return err
+	}
+	return a.batchEnding(o, plan.Len(), sum)
 }
 
-// coresPerJob shares the cores among jobs, and lets each overlap its stages.
-func coresPerJob(jobs int) int {
-	return max(1, (runtime.GOMAXPROCS(0)+jobs-1)/jobs)
+// batchEnding tells how a batch went, and makes its exit code.
+func (a *app) batchEnding(o encryptOptions, items int, sum catalogue.Summary) error {
+	if left := items - sum.Total(); left > 0 && o.failures > 0 && sum.Failed >= o.failures {
+		a.notef("gave up after failures (%d): %d of %d were not begun", sum.Failed, left, items)
+		if sum.Failed == sum.Total() {
+			return errReported
+		}
+		return errSomeFailed
+	}
+	return a.ending(items, sum.Total(), sum.Failed)
 }
 
-// bring brings in one item and tells people about it.
-func (a *app) bring(ctx context.Context, w *catalogue.Worker, item catalogue.Item, show *progress, job int) catalogue.Record {
+// watch shows the work of a job on an item.
+func (p *progress) watch(job int, item catalogue.Item) catalogue.Progress {
 	add := func(int64) {}
-	rec, err := w.Process(ctx, item, catalogue.Progress{
+	return catalogue.Progress{
 		Total: func(size int64) {
-			if f := show.start(job, catalogue.InputName(item.Input), size); f != nil {
+			if f := p.start(job, catalogue.InputName(item.Input), size); f != nil {
 				add = f
 			}
 		},
 		Add: func(n int64) { add(n) },
-	})
-	show.done(job, a.lineOf(rec, err))
-	return rec
+	}
 }
 
 // lineOf says of a record what people want to see: with --quiet, only what is
@@ -412,86 +324,23 @@ func (a *app) lineOf(rec catalogue.Record, err error) string {
 	return b.String()
 }
 
-// collect prints and reports the records as they come.
-func (a *app) collect(o encryptOptions, records <-chan catalogue.Record, items int) error {
-	out := &recordWriter{
-		out: a.out, format: o.format.value,
-		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
-		row: func(r any) []string {
-			rec := r.(catalogue.Record)
-			return []string{rec.UUID, rec.File, bytesText(rec.Size), rec.Title}
-		},
-	}
-	var all []catalogue.Record
-	failed, done := 0, 0
-	var outErr error
-	for rec := range records {
-		done++
-		if o.reportFile != "" {
-			all = append(all, rec)
-		}
-		if rec.Error != "" {
-			failed++
-			continue
-		}
-		outErr = errors.Join(outErr, out.write(rec))
-	}
-	if err := errors.Join(outErr, out.close()); err != nil {
-		return fmt.Errorf("print the records: %w", err)
-	}
-	if o.reportFile != "" {
-		if err := writeReport(o.reportFile, all); err != nil {
-			return err
-		}
-	}
-	return a.ending(items, done, failed)
-}
-
-// totalSize adds up the sizes of the files, as far as they are known.
-func totalSize(items []catalogue.Item) int64 {
+// sizeOf adds up the sizes of the files, as far as they are known.
+func sizeOf(plan *catalogue.Plan) int64 {
 	var total int64
-	for _, item := range items {
-		if info, err := os.Stat(item.Input); err == nil {
-			total += info.Size()
+	for item, err := range plan.Items() {
+		if err != nil {
+			break // the run meets it, too
 		}
+		total += fileSize(item.Input)
 	}
 	return total
 }
 
-// writeReport writes the records to a file, by its extension.
-func writeReport(name string, records []catalogue.Record) error {
-	var b strings.Builder
-	var err error
-	if filepath.Ext(name) == ".csv" {
-		err = writeCSV(&b, records)
-	} else {
-		err = encodeJSON(&b, records, "  ")
-	}
-	if err == nil {
-		err = protect.WriteFile(name, []byte(b.String()))
-	}
+// fileSize is the size in bytes of a file, or 0.
+func fileSize(name string) int64 {
+	info, err := os.Stat(name)
 	if err != nil {
-		return fmt.Errorf("write the report %s: %w", name, err)
+		return 0
 	}
-	return nil
-}
-
-func writeCSV(w io.Writer, records []catalogue.Record) error {
-	out := csv.NewWriter(w)
-	_ = out.Write([]string{
-		"source", "result", "uuid", "alt_id", "title", "authors", "content_type", "file", "href",
-		"size", "checksum", "cover", "seconds", "warnings", "error",
-	})
-	for _, r := range records {
-		result := "done"
-		if r.Error != "" {
-			result = "failed"
-		}
-		_ = out.Write([]string{
-			r.Source, result, r.UUID, r.AltID, r.Title, strings.Join(r.Authors, "; "), r.ContentType, r.File, r.Href,
-			fmt.Sprint(r.Size), r.Checksum, r.Cover, fmt.Sprintf("%.3f", r.Seconds), strings.Join(r.Warnings, "; "), r.Error,
-		})
-	}
-	out.Flush()
-	return out.Error()
+	return info.Size()
 }

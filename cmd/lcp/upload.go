@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lcp-tools/lcp/pkg/blob"
-	"github.com/lcp-tools/lcp/pkg/catalogue"
 	"github.com/lcp-tools/lcp/pkg/upload"
 )
 
@@ -84,17 +83,17 @@ type uploaded struct {
 // runUpload uploads several at once and prints what becomes of each.
 func (a *app) runUpload(ctx context.Context, o uploadOptions, store blob.Store, items []upload.Item) error {
 	jobs := max(1, min(cmp.Or(o.jobs, runtime.GOMAXPROCS(0)), len(items)))
-	inputs := make([]catalogue.Item, len(items))
-	for i, item := range items {
-		inputs[i].Input = item.Path
+	var total int64
+	for _, item := range items {
+		total += fileSize(item.Path)
 	}
-	show := newProgress(a.err, isTerminal(a.err) && !a.quiet, len(items), totalSize(inputs), jobs)
+	show := newProgress(a.err, isTerminal(a.err) && !a.quiet, len(items), total, jobs)
 	queue, results := make(chan int), make(chan uploaded)
 	var running errgroup.Group
 	for job := range jobs {
 		running.Go(func() error {
 			for i := range queue {
-				add := show.start(job, items[i].Name, totalSize(inputs[i:i+1]))
+				add := show.start(job, items[i].Name, fileSize(items[i].Path))
 				rec, err := upload.File(ctx, store, items[i], add)
 				show.done(job, a.uploadLine(items[i], rec, err))
 				results <- uploaded{rec, err}

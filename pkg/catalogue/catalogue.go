@@ -10,6 +10,7 @@ package catalogue
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -28,13 +29,17 @@ import (
 
 // An Item is one publication to bring in.
 type Item struct {
-	Input    string                // path, or http(s) URL
-	UUID     string                // wanted identifier; "" for a new one, or the one known for AltID
-	AltID    string                // alternative identifier; "" for none
-	Key      *lcpcrypto.ContentKey // nil for a new one, or the one known
-	FileName string                // of the output in the store; "" for the UUID. The format's extension is added where it lacks one
-	Title    string                // to record instead of the publication's own; "" for that
-	Provider string                // URI; "" for none
+	Input    string `json:"input"`     // path, or http(s) URL
+	UUID     string `json:"uuid"`      // wanted identifier; "" for a new one, or the one known for AltID
+	AltID    string `json:"alt_id"`    // alternative identifier; "" for none
+	Title    string `json:"title"`     // to record; "" for the publication's own
+	Provider string `json:"provider"`  // URI; "" for none
+	KeyFile  string `json:"key_file"`  // file with the content key; "" for a new key, or the one known
+	FileName string `json:"file_name"` // of the output in the store; "" for the UUID. The format's extension is added where it lacks one
+
+	// Fault tells why it cannot be brought in; "" if nothing is known to be
+	// wrong. Others of a batch go on.
+	Fault string `json:"-"`
 }
 
 // A Record tells what became of an item.
@@ -79,6 +84,13 @@ type Worker struct {
 	DryRun      bool       // store and register nothing
 	HTTP        *http.Client
 	Now         func() time.Time
+
+	// ReadKey reads the content key in a file; it may be nil where no item
+	// names one.
+	ReadKey func(name string) (lcpcrypto.ContentKey, error)
+	// Pause waits between attempts at a download, or until ctx is done; nil for
+	// as long as it is told.
+	Pause func(ctx context.Context, d time.Duration) error
 }
 
 // Progress is told of the work on an item: its expected size once known, then
@@ -104,6 +116,9 @@ func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Rec
 }
 
 func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress Progress) error {
+	if item.Fault != "" {
+		return errors.New(item.Fault)
+	}
 	path := item.Input
 	if IsURL(item.Input) {
 		local, err := w.fetch(ctx, item.Input)
@@ -143,8 +158,12 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 // identify settles uuid and key. What nobody could know yet needs no registry.
 func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error) {
 	want := store.Identity{UUID: strings.ToLower(item.UUID), AltID: item.AltID}
-	if item.Key != nil {
-		want.Key = *item.Key
+	if item.KeyFile != "" {
+		key, err := w.ReadKey(item.KeyFile)
+		if err != nil {
+			return want, err
+		}
+		want.Key = key
 	}
 	if w.Registry != nil && (want.UUID != "" || want.AltID != "") {
 		got, _, err := w.Registry.Reserve(ctx, want)
@@ -153,7 +172,7 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 	if want.UUID == "" {
 		want.UUID = uuid.NewString()
 	}
-	if item.Key == nil {
+	if item.KeyFile == "" {
 		want.Key = lcpcrypto.NewContentKey()
 	}
 	return want, nil

@@ -59,7 +59,8 @@ func newWorker(t *testing.T, registry catalogue.Registry) *catalogue.Worker {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	return &catalogue.Worker{
 		Pipeline: protect.NewPipeline(1), Registry: registry, Store: newFolder(t, ""), HTTP: http.DefaultClient,
-		Now: func() time.Time { now = now.Add(time.Second); return now },
+		Now:   func() time.Time { now = now.Add(time.Second); return now },
+		Pause: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
 	}
 }
 
@@ -148,15 +149,16 @@ func TestProcessAsksTheRegistry(t *testing.T) {
 	}{
 		"alternative identifier": {catalogue.Item{AltID: "poems"}, []store.Identity{{AltID: "poems"}}},
 		"uuid, in lower case":    {catalogue.Item{UUID: strings.ToUpper(someID)}, []store.Identity{{UUID: someID}}},
-		"everything":             {catalogue.Item{UUID: someID, AltID: "poems", Key: &given}, []store.Identity{{UUID: someID, AltID: "poems", Key: given}}},
+		"everything":             {catalogue.Item{UUID: someID, AltID: "poems", KeyFile: "given.key"}, []store.Identity{{UUID: someID, AltID: "poems", Key: given}}},
 		"nothing known":          {catalogue.Item{}, nil},
-		"a key only":             {catalogue.Item{Key: &given}, nil},
+		"a key only":             {catalogue.Item{KeyFile: "given.key"}, nil},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			registry := &fakeRegistry{identity: identity}
 			w := newWorker(t, registry)
+			w.ReadKey = func(string) (lcpcrypto.ContentKey, error) { return given, nil }
 			registry.whenSaving = func(p store.Publication) {
 				if _, err := os.Stat(filepath.Join(outOf(w), p.UUID+".epub")); err != nil {
 					t.Errorf("the record is saved before the file is there: %v", err)
@@ -174,7 +176,7 @@ func TestProcessAsksTheRegistry(t *testing.T) {
 			if len(tt.wanted) > 0 && (p.UUID != identity.UUID || p.AltID != identity.AltID || p.ContentKey != identity.Key) {
 				t.Error("another identity is saved than the registry gave")
 			}
-			if tt.item.Key != nil && len(tt.wanted) == 0 && p.ContentKey != given {
+			if tt.item.KeyFile != "" && len(tt.wanted) == 0 && p.ContentKey != given {
 				t.Error("another key is saved than was given")
 			}
 			wantFiles(t, outOf(w), p.UUID+".epub")
@@ -393,4 +395,50 @@ func TestProcessRefusesNothingToEncrypt(t *testing.T) {
 		t.Errorf("Process = %+v, %v", rec, err)
 	}
 	wantFiles(t, outOf(w))
+}
+
+// A download is tried again where trying may help, and no other work is.
+func TestFetchAgain(t *testing.T) {
+	t.Parallel()
+	book := sample(t, "sample.epub")
+	cut := func(w http.ResponseWriter) { w.Header().Set("Content-Length", "100000"); _, _ = w.Write(book[:500]) }
+	answer := func(code int) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) { w.WriteHeader(code) }
+	}
+	tests := map[string]struct {
+		fails    func(http.ResponseWriter)
+		times    int
+		attempts int
+		ok       bool
+	}{
+		"busy":           {answer(503), 2, 3, true},
+		"too many calls": {answer(429), 1, 2, true},
+		"cut off":        {cut, 3, 4, true},
+		"away for good":  {answer(500), 9, 4, false},
+		"forbidden":      {answer(403), 1, 1, false},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			attempts := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if attempts++; attempts <= tt.times {
+					tt.fails(w)
+					return
+				}
+				_, _ = w.Write(book)
+			}))
+			defer server.Close()
+			w := newWorker(t, nil)
+			var waited time.Duration
+			w.Pause = func(_ context.Context, d time.Duration) error { waited += d; return nil }
+			_, err := w.Process(t.Context(), catalogue.Item{Input: server.URL + "/book.epub"}, catalogue.Progress{})
+			if (err == nil) != tt.ok || attempts != tt.attempts {
+				t.Errorf("Process = %v in %d attempts, want %d", err, attempts, tt.attempts)
+			}
+			if want := 250 * time.Millisecond * (1<<(tt.attempts-1) - 1); waited != want {
+				t.Errorf("waited %s, want %s", waited, want)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // IsURL reports whether an input is fetched over HTTP.
@@ -28,46 +30,102 @@ func InputName(input string) string {
 	return filepath.Base(input)
 }
 
+// Downloads are tried so often, after waits that double.
+const (
+	fetchAttempts = 4
+	firstPause    = 250 * time.Millisecond
+)
+
 // fetch downloads a publication into a folder of its own, which the caller
-// removes: archives are read from their end.
+// removes: archives are read from their end. It tries again where the network,
+// or a server for the moment, is at fault.
 func (w *Worker) fetch(ctx context.Context, address string) (string, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
 		return "", err
-	}
-	resp, err := w.HTTP.Do(req)
-	if err != nil {
-		return "", fmt.Errorf("download: %w", err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("download: the server answered %s", resp.Status)
 	}
 	dir, err := os.MkdirTemp("", "lcp-download-")
 	if err != nil {
 		return "", err
 	}
 	name := filepath.Join(dir, safeName(InputName(address)))
-	if err := download(name, resp); err != nil {
+	wait := firstPause
+	for attempt := 1; ; attempt++ {
+		err := w.download(req, name)
+		if err == nil {
+			return name, nil
+		}
+		if errors.As(err, new(*networkError)) && attempt < fetchAttempts && w.pause(ctx, wait) == nil {
+			wait *= 2
+			continue
+		}
 		os.RemoveAll(dir)
 		return "", fmt.Errorf("download: %w", err)
 	}
-	return name, nil
 }
 
-func download(name string, resp *http.Response) error {
+func (w *Worker) pause(ctx context.Context, d time.Duration) error {
+	if w.Pause != nil {
+		return w.Pause(ctx, d)
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// A networkError may not come again.
+type networkError struct{ error }
+
+func (e *networkError) Unwrap() error { return e.error }
+
+// download writes what the server answers to a file.
+func (w *Worker) download(req *http.Request, name string) error {
+	resp, err := w.HTTP.Do(req)
+	if err != nil {
+		return &networkError{err}
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
+		return &networkError{fmt.Errorf("the server answered %s", resp.Status)}
+	case resp.StatusCode != http.StatusOK:
+		return fmt.Errorf("the server answered %s", resp.Status)
+	}
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
-	n, err := io.Copy(f, resp.Body)
+	body := &watchedReader{r: resp.Body}
+	n, err := io.Copy(f, body)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
-	if err == nil && resp.ContentLength >= 0 && n != resp.ContentLength {
-		err = fmt.Errorf("%d bytes came of %d", n, resp.ContentLength)
+	switch {
+	case body.err != nil:
+		return &networkError{body.err}
+	case err == nil && resp.ContentLength >= 0 && n != resp.ContentLength:
+		return &networkError{fmt.Errorf("%d bytes came of %d", n, resp.ContentLength)}
 	}
 	return err
+}
+
+// A watchedReader tells failures of reading from those of writing.
+type watchedReader struct {
+	r   io.Reader
+	err error
+}
+
+func (w *watchedReader) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		w.err = err
+	}
+	return n, err
 }
 
 // safeName keeps a name from a URL within its folder.

@@ -1,0 +1,162 @@
+package catalogue
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/lcp-tools/lcp/pkg/publication"
+)
+
+var (
+	// ErrPattern is returned for a pattern that is none.
+	ErrPattern = errors.New("not a pattern")
+	// ErrNoMatch is returned for a pattern that no file matches.
+	ErrNoMatch = errors.New("no file matches")
+)
+
+// A Finder finds publications in file systems.
+type Finder struct {
+	Recursive bool // in the folders below a folder, too
+
+	// Include and Exclude are patterns as of path.Match. One without a slash
+	// is for the name of a file, another for its path in the folder that is
+	// searched. Excluded folders are not searched. Without Include, files
+	// are taken that have an extension of publications.
+	Include, Exclude []string
+
+	Out string // folder that output goes to, which is not searched; "" for none
+}
+
+// Check returns an ErrPattern if one of the patterns is malformed.
+func (f *Finder) Check() error {
+	for _, pattern := range append(append([]string{}, f.Include...), f.Exclude...) {
+		if _, err := path.Match(pattern, ""); err != nil {
+			return fmt.Errorf("%w: %q", ErrPattern, pattern)
+		}
+	}
+	return nil
+}
+
+// Find turns what a user names into inputs: a folder into the publications in
+// it, a pattern into what it matches, as a shell does. Whatever else there is,
+// or is not, is an input of its own: it may fail, and others go on. So is a
+// folder that cannot be read.
+func (f *Finder) Find(name string) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		info, err := os.Stat(name)
+		switch {
+		case IsURL(name):
+			yield(Item{Input: name}, nil)
+		case err == nil && info.IsDir():
+			f.folder(name, yield)
+		case err != nil && strings.ContainsAny(name, "*?["):
+			f.pattern(name, yield)
+		default:
+			yield(Item{Input: name}, nil)
+		}
+	}
+}
+
+// pattern lists what matches: what is hidden only where the pattern says so.
+func (f *Finder) pattern(pattern string, yield func(Item, error) bool) {
+	matches, err := filepath.Glob(pattern)
+	if err != nil {
+		yield(Item{}, fmt.Errorf("%w: %q", ErrPattern, pattern))
+		return
+	}
+	found := false
+	for _, name := range matches {
+		if isHidden(filepath.Base(name)) && !isHidden(filepath.Base(pattern)) {
+			continue
+		}
+		found = true
+		if info, err := os.Stat(name); err == nil && info.IsDir() {
+			if !f.folder(name, yield) {
+				return
+			}
+			continue
+		}
+		if !yield(Item{Input: name}, nil) {
+			return
+		}
+	}
+	if !found {
+		yield(Item{}, fmt.Errorf("%w %q", ErrNoMatch, pattern))
+	}
+}
+
+func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// folder lists the publications in a folder. It passes over what is hidden and,
+// below the folder, what an earlier run put out. It reports whether to go on.
+func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
+	root := dir + string(filepath.Separator) // a link to a folder is one, too
+	goOn := true
+	_ = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			goOn = yield(Item{Input: name, Fault: faultOf(err)}, nil)
+			if d != nil && d.IsDir() && goOn {
+				return fs.SkipDir
+			}
+		case d.IsDir() && name != root && (!f.Recursive || isHidden(d.Name()) || f.isOut(name) || matchesAny(f.Exclude, root, name)):
+			return fs.SkipDir
+		case !d.IsDir() && f.takes(root, name):
+			goOn = yield(Item{Input: name}, nil)
+		}
+		if !goOn {
+			return fs.SkipAll
+		}
+		return nil
+	})
+	return goOn
+}
+
+// faultOf takes the path off an error: who prints it names the input.
+func faultOf(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Op + ": " + pe.Err.Error()
+	}
+	return err.Error()
+}
+
+func (f *Finder) takes(root, name string) bool {
+	base := filepath.Base(name)
+	switch {
+	case isHidden(base) || matchesAny(f.Exclude, root, name):
+		return false
+	case len(f.Include) > 0:
+		return matchesAny(f.Include, root, name)
+	default:
+		return publication.IsInputName(base)
+	}
+}
+
+func (f *Finder) isOut(name string) bool {
+	if f.Out == "" {
+		return false
+	}
+	a, aerr := os.Stat(name)
+	b, berr := os.Stat(f.Out)
+	return aerr == nil && berr == nil && os.SameFile(a, b)
+}
+
+// matchesAny reports whether one of the patterns is for the file.
+func matchesAny(patterns []string, root, name string) bool {
+	for _, pattern := range patterns {
+		subject := filepath.Base(name)
+		if strings.Contains(pattern, "/") {
+			subject = filepath.ToSlash(strings.TrimPrefix(name, root))
+		}
+		if ok, err := path.Match(pattern, subject); ok && err == nil {
+			return true
+		}
+	}
+	return false
+}

@@ -117,7 +117,7 @@ func inspectSource(src *protect.Source) *inspection {
 
 func inspectPackage(pkg *protect.Package) (*inspection, error) {
 	v := describe(pkg.Metadata)
-	v.Format, v.MediaType, v.Protected, v.Warnings = pkg.Source, pkg.Contents.Format.MediaType, pkg.Protected, pkg.Warnings
+	v.Format, v.MediaType, v.Protected, v.Warnings = pkg.Source, pkg.Format.MediaType, pkg.Protected, pkg.Warnings
 	for _, entry := range pkg.Archive.Entries {
 		e := inspectedEntry{
 			Name: entry.Name, MediaType: pkg.MediaType(entry.Name), Size: entry.CompressedSize,

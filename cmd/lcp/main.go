@@ -87,12 +87,10 @@ func report(w io.Writer, err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
 		fmt.Fprintln(w, "lcp:", line)
 	}
-	var h *hinted
-	if errors.As(err, &h) {
+	if h, ok := errors.AsType[*hinted](err); ok {
 		fmt.Fprintln(w, "lcp: hint:", h.hint)
 	}
-	var usage *usageError
-	if errors.As(err, &usage) {
+	if _, misused := errors.AsType[*usageError](err); misused {
 		fmt.Fprintln(w, "lcp: hint: the command's --help tells how to use it")
 	}
 }

@@ -95,9 +95,9 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		})
 	}
 	a.notef("license server on %s, reached at %s", main.Addr(), c.PublicBaseURL)
-	log.Info("server started", "address", main.Addr().String(), "version", buildVersion())
+	log.InfoContext(ctx, "server started", "address", main.Addr().String(), "version", buildVersion())
 	err = group.Wait()
-	log.Info("server stopped")
+	log.InfoContext(ctx, "server stopped")
 	if ctx.Err() != nil && err == nil {
 		return nil // asked to stop, and did
 	}

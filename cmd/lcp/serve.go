@@ -83,17 +83,16 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	}
 	defer main.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return serveOn(ctx, main, server.Handler(options), c.TLS, c.ShutdownTimeout, log) })
 	if address := c.opsListenAddress(); address != "" {
 		ops, err := listen(ctx, address)
 		if err != nil {
 			return err
 		}
-		defer ops.Close()
 		group.Go(func() error {
 			return serveOn(ctx, ops, operations(probes(c, service, pair), registry), TLS{}, time.Second, log)
 		})
 	}
+	group.Go(func() error { return serveOn(ctx, main, server.Handler(options), c.TLS, c.ShutdownTimeout, log) })
 	a.notef("license server on %s, reached at %s", main.Addr(), c.PublicBaseURL)
 	log.InfoContext(ctx, "server started", "address", main.Addr().String(), "version", buildVersion())
 	err = group.Wait()

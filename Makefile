@@ -8,7 +8,7 @@ GOFILES = $(shell git ls-files '*.go')
 PACKAGES := ./... ./testdata
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/lcp
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lcp ./cmd/lcp
@@ -28,6 +28,9 @@ readers: ## open what lcp makes with the code of a reading system (needs node, n
 
 bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 2 GB of disk)
 	go run ./scripts/bench $(BENCH)
+
+bench-serve: build ## measure lcp serve beside the machine's own rates (needs some minutes; openssl, PostgreSQL if there)
+	go run ./scripts/bench-serve $(BENCHSERVE)
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	scripts/fuzz.sh $(FUZZTIME)
@@ -62,4 +65,4 @@ bin/tools/built: scripts/tools/go.mod scripts/tools/go.sum
 	cd scripts/tools && go build -o ../../$(@D)/ tool
 	touch $@
 
-.PHONY: help build demo test race readers bench fuzz fmt vet lint vuln cross samples clean
+.PHONY: help build demo test race readers bench bench-serve fuzz fmt vet lint vuln cross samples clean

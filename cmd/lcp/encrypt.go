@@ -42,6 +42,7 @@ type encryptOptions struct {
 	noRegister bool
 	server     serverFlags
 	apiVersion int // of the server
+	journal    string
 	reportFile string
 	format     formatFlag
 }
@@ -67,6 +68,7 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.noRegister, "no-register", false, "do not keep the content key, print it (encryption_key)")
 	o.server.addFlags(fs)
 	fs.IntVar(&o.apiVersion, "server-version", 2, "the API of the license server is that of `VERSION` 1 or 2 of the LCP Server; lcp serve has 2")
+	fs.StringVar(&o.journal, "journal", "", "remember in `FILE` what is done, and do it again only where something changed; a run that was killed goes on where it was")
 	fs.StringVar(&o.reportFile, "report", "", "write one row per input to `FILE` (.csv or .json)")
 	fs.Var(&o.format, "format", "print records as text, table, json or ndjson (default: text on a terminal, else ndjson)")
 }
@@ -142,6 +144,13 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 			}
 			defer closeRegistry()
 		}
+		if o.journal != "" {
+			if worker.Journal, err = catalogue.OpenJournal(o.journal); err != nil {
+				return err
+			}
+			defer worker.Journal.Close()
+			worker.Recall = o.reportFile != ""
+		}
 	}
 	return o.reporting(func(report *reportWriter) error {
 		return a.runBatch(ctx, o, worker, plan, report)
@@ -198,6 +207,9 @@ func (o *encryptOptions) check() error {
 		if err := catalogue.CheckFileName(o.fileName); err != nil {
 			return usagef("--filename: %w", err)
 		}
+	}
+	if o.journal != "" && (o.noRegister || o.dryRun) {
+		return usagef("--journal remembers what is registered: it excludes --no-register and --dry-run")
 	}
 	if err := o.find.Check(); err != nil {
 		return &usageError{err}
@@ -256,7 +268,7 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 		Begin: show.watch,
 		End: func(job int, rec catalogue.Record, err error) {
 			show.done(job, a.lineOf(rec, err))
-			if err == nil {
+			if err == nil && !rec.Kept {
 				outErr = errors.Join(outErr, out.write(rec))
 			}
 			if report != nil {
@@ -270,6 +282,9 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 	}
 	if reportErr != nil {
 		return fmt.Errorf("write the report %s: %w", o.reportFile, reportErr)
+	}
+	if sum.Kept > 0 {
+		a.notef("%d of %d are unchanged since an earlier run", sum.Kept, plan.Len())
 	}
 	if err != nil {
 		return err
@@ -309,6 +324,9 @@ func (a *app) lineOf(rec catalogue.Record, err error) string {
 	if err != nil {
 		fmt.Fprintf(&b, "lcp: %s: %s", rec.Source, strings.ReplaceAll(err.Error(), "\n", "; "))
 		return b.String()
+	}
+	if rec.Kept {
+		return ""
 	}
 	for _, w := range rec.Warnings {
 		fmt.Fprintf(&b, "lcp: %s: warning: %s\n", rec.Source, w)

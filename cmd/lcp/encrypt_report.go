@@ -73,8 +73,11 @@ func (r *reportWriter) close() error {
 
 func reportRow(r catalogue.Record) []string {
 	result := "done"
-	if r.Error != "" {
+	switch {
+	case r.Error != "":
 		result = "failed"
+	case r.Kept:
+		result = "kept"
 	}
 	return []string{
 		r.Source, result, r.UUID, r.AltID, r.Title, strings.Join(r.Authors, "; "), r.ContentType, r.File, r.Href,

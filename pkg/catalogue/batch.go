@@ -28,11 +28,12 @@ type Watcher struct {
 // A Summary counts what became of the items of a batch.
 type Summary struct {
 	Done   int
+	Kept   int // done by an earlier run, and unchanged
 	Failed int
 }
 
 // Total is the number of items that something became of.
-func (s Summary) Total() int { return s.Done + s.Failed }
+func (s Summary) Total() int { return s.Done + s.Kept + s.Failed }
 
 // Run brings in the items. Failures of items are told to the watcher and
 // counted; the error is that of the sequence, or the cause of ctx. When it
@@ -120,11 +121,13 @@ func (r *batchRun) over(ctx context.Context) bool {
 func (r *batchRun) end(job int, rec Record, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err == nil {
+	switch {
+	case err == nil && rec.Kept:
+		r.sum.Kept++
+	case err == nil:
 		r.sum.Done++
-	} else {
-		r.sum.Failed++
-		if r.sum.Failed == r.MaxFailures {
+	default:
+		if r.sum.Failed++; r.sum.Failed == r.MaxFailures {
 			close(r.stop)
 		}
 	}

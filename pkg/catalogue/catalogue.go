@@ -59,6 +59,7 @@ type Record struct {
 	Encrypted     int      `json:"encrypted,omitempty"` // number of encrypted resources
 	EncryptionKey string   `json:"encryption_key,omitempty"`
 	Seconds       float64  `json:"seconds"`
+	Kept          bool     `json:"kept,omitempty"` // an earlier run has done it, and nothing changed
 	Warnings      []string `json:"warnings,omitempty"`
 	Error         string   `json:"error,omitempty"`
 }
@@ -84,6 +85,8 @@ type Worker struct {
 	DryRun      bool       // store and register nothing
 	HTTP        *http.Client
 	Now         func() time.Time
+	Journal     *Journal // nil to remember nothing; needs a Registry, which keeps the keys
+	Recall      bool     // give the whole records of what an earlier run has done
 
 	// ReadKey reads the content key in a file; it may be nil where no item
 	// names one.
@@ -103,6 +106,10 @@ type Progress struct {
 // Process brings in one item. Whatever happens, the record says which input it
 // is about, how long it took and what was odd; the error says why nothing came
 // of it. It names no file: callers do.
+//
+// With a journal, an item is passed over that an earlier run has done, if neither
+// the source nor what is asked for has changed. Its record says so, and has
+// little more than identifiers unless Recall is set.
 func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Record, error) {
 	begin := w.Now()
 	rec := Record{Source: item.Input, AltID: item.AltID, UUID: item.UUID}
@@ -128,6 +135,31 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 		defer os.RemoveAll(filepath.Dir(local))
 		path = local
 	}
+	if w.Journal == nil {
+		return w.protect(ctx, path, item, rec, progress)
+	}
+	known, ok, err := w.kept(&item, path)
+	if err != nil {
+		return err
+	}
+	if ok {
+		*rec = known
+		return nil
+	}
+	// Looked at before it is opened: should it change in between, the next run
+	// finds it changed.
+	state, err := readSourceState(path)
+	if err != nil {
+		return pathless(err)
+	}
+	if err := w.protect(ctx, path, item, rec, progress); err != nil {
+		return err
+	}
+	return w.Journal.end(item.digest(), w.askedOf(&item), state, rec)
+}
+
+// protect brings in the publication in the named file.
+func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Record, progress Progress) error {
 	src, err := w.Recognition.Open(ctx, path)
 	if err != nil {
 		return err
@@ -155,7 +187,8 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	return w.publish(ctx, src, id, item, rec, progress.Add)
 }
 
-// identify settles uuid and key. What nobody could know yet needs no registry.
+// identify settles uuid and key, and has the journal know of them. What nobody
+// could know yet needs no registry.
 func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error) {
 	want := store.Identity{UUID: strings.ToLower(item.UUID), AltID: item.AltID}
 	if item.KeyFile != "" {
@@ -164,6 +197,9 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 			return want, err
 		}
 		want.Key = key
+	}
+	if w.Journal != nil {
+		return w.identifyAgain(ctx, item, want)
 	}
 	if w.Registry != nil && (want.UUID != "" || want.AltID != "") {
 		got, _, err := w.Registry.Reserve(ctx, want)
@@ -176,6 +212,27 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 		want.Key = lcpcrypto.NewContentKey()
 	}
 	return want, nil
+}
+
+// identifyAgain gives the item the identifier under which an earlier run began
+// it, so that what that run stored or registered is replaced, not doubled.
+func (w *Worker) identifyAgain(ctx context.Context, item Item, want store.Identity) (store.Identity, error) {
+	begun := w.Journal.recall(item.digest()).uuid
+	if want.UUID == "" {
+		want.UUID = begun
+	}
+	if want.UUID == "" && want.AltID == "" {
+		want.UUID = uuid.NewString()
+	}
+	got, _, err := w.Registry.Reserve(ctx, want)
+	if errors.Is(err, store.ErrExists) && item.UUID == "" && item.AltID != "" && begun != "" {
+		want.UUID = "" // somebody else has registered the alternative identifier meanwhile
+		got, _, err = w.Registry.Reserve(ctx, want)
+	}
+	if err != nil {
+		return got, err
+	}
+	return got, w.Journal.begin(item.digest(), got.UUID)
 }
 
 func (w *Worker) register(ctx context.Context, id store.Identity, plan *publication.Plan, rec *Record, coverURL, provider string) error {

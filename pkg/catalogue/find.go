@@ -101,7 +101,7 @@ func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
 	_ = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
-			goOn = yield(Item{Input: name, Fault: faultOf(err)}, nil)
+			goOn = yield(Item{Input: name, Fault: pathless(err).Error()}, nil)
 			if d != nil && d.IsDir() && goOn {
 				return fs.SkipDir
 			}
@@ -116,14 +116,6 @@ func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
 		return nil
 	})
 	return goOn
-}
-
-// faultOf takes the path off an error: who prints it names the input.
-func faultOf(err error) string {
-	if pe, ok := errors.AsType[*fs.PathError](err); ok {
-		return pe.Op + ": " + pe.Err.Error()
-	}
-	return err.Error()
 }
 
 func (f *Finder) takes(root, name string) bool {

@@ -62,15 +62,14 @@ func (p *Plan) fill(items iter.Seq2[Item, error]) error {
 			return err
 		}
 		for _, c := range claimsOf(&item) {
-			if _, taken := p.taken[c.digest()]; taken {
+			d := c.digest()
+			if _, taken := p.taken[d]; taken {
 				if err := out.Flush(); err != nil {
 					return err
 				}
 				return p.duplicate(&item, c)
 			}
-		}
-		for _, c := range claimsOf(&item) {
-			p.taken[c.digest()] = struct{}{}
+			p.taken[d] = struct{}{}
 		}
 		if err := enc.Encode(&item); err != nil {
 			return fmt.Errorf("keep the list of inputs: %w", err)
@@ -149,7 +148,7 @@ func (c claim) digest() digest {
 // claimsOf lists what an item lays claim to.
 func claimsOf(i *Item) []claim {
 	id := strings.ToLower(i.UUID)
-	claims := []claim{{claimInput, strings.Join([]string{cleanInput(i.Input), i.AltID, id, i.FileName}, "\x00")}}
+	claims := []claim{i.claim()}
 	if i.AltID != "" {
 		claims = append(claims, claim{claimAltID, i.AltID})
 	}
@@ -173,6 +172,14 @@ func claimsOf(i *Item) []claim {
 	}
 	return claims
 }
+
+// claim is that of being this item.
+func (i *Item) claim() claim {
+	return claim{claimInput, strings.Join([]string{cleanInput(i.Input), i.AltID, strings.ToLower(i.UUID), i.FileName}, "\x00")}
+}
+
+// digest stands for the item in a journal.
+func (i *Item) digest() digest { return i.claim().digest() }
 
 // cleanInput is the same for the same file, as far as its name tells.
 func cleanInput(input string) string {

@@ -1,0 +1,278 @@
+package catalogue
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/lcp-tools/lcp/pkg/journal"
+)
+
+// journalKind begins every journal.
+const journalKind = "lcp catalogue"
+
+// A Journal remembers on disk which items are begun and done, so that a run that
+// was killed at any moment goes on where it was. It has no keys. Its methods may
+// be called by several goroutines at once.
+//
+// A line "begun" has the identifier under which work on an item begins, which
+// the next run uses again; a line "done" has the record, what was asked for, and
+// what the source was.
+type Journal struct {
+	file *journal.File
+
+	mu    sync.Mutex
+	items map[digest]remembered
+}
+
+// remembered is what the journal knows of an item.
+type remembered struct {
+	uuid   string
+	isDone bool
+	source sourceState // when it was done
+	asked  digest
+	line   int64 // offset of the line with the record
+}
+
+// entry is a line of the journal. What comes before the record is read at once,
+// the record only when somebody wants it.
+type entry struct {
+	Begun   string          `json:"begun,omitempty"` // item
+	Done    string          `json:"done,omitempty"`  // item
+	UUID    string          `json:"uuid"`
+	Size    int64           `json:"size,omitempty"`    // of the source, bytes
+	Time    int64           `json:"mtime,omitempty"`   // of the source, nanoseconds since 1970
+	Content string          `json:"content,omitempty"` // fingerprint of the source
+	Asked   string          `json:"asked,omitempty"`   // digest of what was asked for
+	Record  json.RawMessage `json:"record,omitempty"`
+}
+
+// OpenJournal opens the journal in a file, which is made if it is not there. It
+// fails with journal.ErrLocked while another run has it open. The caller closes
+// it.
+func OpenJournal(name string) (*Journal, error) {
+	j := &Journal{items: map[digest]remembered{}}
+	file, err := journal.Open(name, journalKind, j.load)
+	if err != nil {
+		return nil, err
+	}
+	j.file = file
+	return j, nil
+}
+
+// Close closes the file. All that was written is on disk already.
+func (j *Journal) Close() error { return j.file.Close() }
+
+// recordMember is where the record begins in a line. It cannot be within a text,
+// where quotes are escaped.
+var recordMember = []byte(`,"record":`)
+
+// load takes in a line.
+func (j *Journal) load(offset int64, line []byte) error {
+	head, _, hasRecord := bytes.Cut(line, recordMember)
+	if hasRecord {
+		head = append(head, '}') // over the first byte of what was cut off
+	}
+	e, ok := parseEntry(head)
+	if !ok && json.Unmarshal(head, &e) != nil {
+		return errors.New("not an entry: the file was changed")
+	}
+	item, err := parseDigest(cmp.Or(e.Done, e.Begun))
+	if err != nil || e.UUID == "" || (e.Done != "") != hasRecord {
+		return errors.New("not an entry: the file was changed")
+	}
+	known := j.items[item]
+	known.uuid, known.isDone = e.UUID, hasRecord
+	if hasRecord {
+		content, err := parseDigest(e.Content)
+		asked, askedErr := parseDigest(e.Asked)
+		if err := errors.Join(err, askedErr); err != nil {
+			return errors.New("not an entry: the file was changed")
+		}
+		known.asked, known.line = asked, offset
+		known.source = sourceState{e.Size, e.Time, content}
+	}
+	j.items[item] = known
+	return nil
+}
+
+// parseEntry reads what comes before the record as this package writes it, which
+// is many times as fast as reading any JSON. It gives up on everything else.
+func parseEntry(head []byte) (e entry, ok bool) {
+	text, ok := strings.CutPrefix(string(head), "{")
+	if !ok {
+		return e, false
+	}
+	for {
+		name, rest, ok := strings.Cut(strings.TrimPrefix(text, `"`), `":`)
+		if !ok {
+			return e, false
+		}
+		var value string
+		if quoted, isText := strings.CutPrefix(rest, `"`); isText {
+			value, rest, ok = strings.Cut(quoted, `"`)
+		} else {
+			end := strings.IndexAny(rest, ",}")
+			if ok = end >= 0; ok {
+				value, rest = rest[:end], rest[end:]
+			}
+		}
+		if !ok || strings.ContainsFunc(value, notPlain) || !e.set(name, value) {
+			return entry{}, false
+		}
+		if rest == "}" {
+			return e, true
+		}
+		if text, ok = strings.CutPrefix(rest, ","); !ok {
+			return entry{}, false
+		}
+	}
+}
+
+// notPlain reports characters that may stand for others in JSON.
+func notPlain(c rune) bool { return c < ' ' || c > '~' || c == '\\' }
+
+// set sets a member that parseEntry has read, if it knows it.
+func (e *entry) set(name, value string) bool {
+	var err error
+	switch name {
+	case "begun":
+		e.Begun = value
+	case "done":
+		e.Done = value
+	case "uuid":
+		e.UUID = value
+	case "content":
+		e.Content = value
+	case "asked":
+		e.Asked = value
+	case "size":
+		e.Size, err = strconv.ParseInt(value, 10, 64)
+	case "mtime":
+		e.Time, err = strconv.ParseInt(value, 10, 64)
+	default:
+		return false
+	}
+	return err == nil
+}
+
+func parseDigest(text string) (digest, error) {
+	var d digest
+	if len(text) != 2*len(d) {
+		return d, errors.New("not a digest")
+	}
+	_, err := hex.Decode(d[:], []byte(text))
+	return d, err
+}
+
+func (d digest) String() string { return hex.EncodeToString(d[:]) }
+
+// recall returns what is known of an item.
+func (j *Journal) recall(item digest) remembered {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.items[item]
+}
+
+// record reads the record of an item that is done.
+func (j *Journal) record(known *remembered) (Record, error) {
+	var rec Record
+	line, err := j.file.Line(known.line)
+	if err == nil {
+		_, record, _ := bytes.Cut(line, recordMember)
+		err = json.Unmarshal(bytes.TrimSuffix(record, []byte("}")), &rec)
+	}
+	if err != nil {
+		return rec, fmt.Errorf("read a record of the journal: %w", err)
+	}
+	return rec, nil
+}
+
+// begin writes down that work on an item begins, unless that is known. What was
+// done before is not any more.
+func (j *Journal) begin(item digest, uuid string) error {
+	known := j.recall(item)
+	if known.uuid == uuid && !known.isDone {
+		return nil
+	}
+	if _, err := j.file.Append(entry{Begun: item.String(), UUID: uuid}); err != nil {
+		return err
+	}
+	j.keep(item, remembered{uuid: uuid})
+	return nil
+}
+
+// maxRecord bounds what the journal keeps of a record, in bytes.
+const maxRecord = 64 << 10
+
+// end writes down that an item is done.
+func (j *Journal) end(item, asked digest, source sourceState, rec *Record) error {
+	kept := *rec
+	kept.EncryptionKey = ""
+	data, err := json.Marshal(&kept)
+	if err == nil && len(data) > maxRecord {
+		kept.Title, kept.Authors, kept.Warnings = "", nil, nil // what a publication says of itself may be of any length
+		data, err = json.Marshal(&kept)
+	}
+	if err != nil {
+		return err
+	}
+	offset, err := j.file.Append(entry{
+		Done: item.String(), UUID: rec.UUID, Size: source.size, Time: source.time,
+		Content: source.content.String(), Asked: asked.String(), Record: data,
+	})
+	if err != nil {
+		return err
+	}
+	j.keep(item, remembered{uuid: rec.UUID, isDone: true, source: source, asked: asked, line: offset})
+	return nil
+}
+
+func (j *Journal) keep(item digest, known remembered) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.items[item] = known
+}
+
+// askedOf stands for what is asked for besides the source: where the same comes
+// out, the same was asked.
+func (w *Worker) askedOf(i *Item) digest {
+	return claim{"asked", strings.Join([]string{
+		w.Store.Location("x"), w.Store.URL("x"), i.Title, i.Provider, i.KeyFile, strconv.FormatBool(w.Cover),
+	}, "\x00")}.digest()
+}
+
+// kept returns the record of an item that an earlier run has done, if what is
+// asked for and the source in the named file are what they were. It reads the
+// source only where its size is the same and its time is not.
+func (w *Worker) kept(item *Item, name string) (rec Record, ok bool, err error) {
+	known := w.Journal.recall(item.digest())
+	if !known.isDone || known.asked != w.askedOf(item) {
+		return rec, false, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil || info.Size() != known.source.size {
+		return rec, false, nil //nolint:nilerr // opening the source tells
+	}
+	if info.ModTime().UnixNano() != known.source.time {
+		now, err := readSourceState(name)
+		if err != nil || now.content != known.source.content {
+			return rec, false, nil //nolint:nilerr // opening the source tells
+		}
+	}
+	rec = Record{UUID: known.uuid, AltID: item.AltID, Source: item.Input}
+	if w.Recall {
+		if rec, err = w.Journal.record(&known); err != nil {
+			return rec, false, err
+		}
+	}
+	rec.Kept = true
+	return rec, true, nil
+}

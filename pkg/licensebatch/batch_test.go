@@ -73,6 +73,9 @@ func users(n int) iter.Seq2[licensebatch.Row, error] {
 // run runs a batch and returns the results by row.
 func run(t *testing.T, ctx context.Context, b licensebatch.Batch, rows iter.Seq2[licensebatch.Row, error]) ([]licensebatch.Result, licensebatch.Summary, error) {
 	t.Helper()
+	if b.Journal != nil {
+		defer b.Journal.Close() // the next run could not open it
+	}
 	var results []licensebatch.Result
 	sum, err := b.Run(ctx, rows, func(r licensebatch.Result) error {
 		results = append(results, r)

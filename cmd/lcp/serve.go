@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -82,6 +83,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer main.Close()
+	debug.FreeOSMemory() // that hashing the configured passwords took, 32 MiB each
 	group, ctx := errgroup.WithContext(ctx)
 	if address := c.opsListenAddress(); address != "" {
 		ops, err := listen(ctx, address)

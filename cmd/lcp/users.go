@@ -54,6 +54,9 @@ func (a *app) directories(ctx context.Context, c Config, records *store.Store) (
 // firstUser makes an administrator with a random password where there are no
 // users, and prints the password: the only time that it is seen.
 func (a *app) firstUser(ctx context.Context, records *store.Store) error {
+	if known, err := records.Accounts(ctx); err != nil || len(known) > 0 {
+		return err // hashing a password for nothing would take longer than all the rest of starting
+	}
 	password := access.NewPassword()
 	made, err := records.FirstUser(ctx, access.User{Name: "admin", Role: access.Admin, Hash: access.HashPassword(password)})
 	if err != nil || !made {

@@ -23,9 +23,27 @@ func together(work func(client int)) {
 	wg.Wait()
 }
 
+// onAll runs a test on every database that there is.
+func onAll(t *testing.T, test func(t *testing.T, r *rig)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		test(t, newRig(t))
+	})
+	for _, s := range databaseServers {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newRigOn(t, s.database(t)))
+		})
+	}
+}
+
 func TestConcurrentRegistrations(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	onAll(t, testConcurrentRegistrations)
+}
+
+func testConcurrentRegistrations(t *testing.T, r *rig) {
 	one := r.loan(t)
 	together(func(n int) {
 		for range 3 { // of the same device
@@ -62,7 +80,10 @@ func (r *rig) checkDevices(t *testing.T, id string, want int) {
 
 func TestConcurrentLicenses(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	onAll(t, testConcurrentLicenses)
+}
+
+func testConcurrentLicenses(t *testing.T, r *rig) {
 	pub := r.addPublication(t)
 	const each = 4
 	var ids sync.Map
@@ -95,7 +116,10 @@ func TestConcurrentLicenses(t *testing.T) {
 // Of moves that shut one another out one happens, and nothing is lost of it.
 func TestConcurrentMoves(t *testing.T) {
 	t.Parallel()
-	r := newRig(t)
+	onAll(t, testConcurrentMoves)
+}
+
+func testConcurrentMoves(t *testing.T, r *rig) {
 	id := r.loan(t)
 	r.register(t, id, deviceID)
 	r.clock.pass(time.Hour)

@@ -88,6 +88,7 @@ func TestMain(m *testing.M) {
 	}
 	certificates = dir
 	code := m.Run()
+	stopServers()
 	os.RemoveAll(dir)
 	if found := secretsIn(logs.String()); len(found) > 0 {
 		fmt.Fprintf(os.Stderr, "FAIL: secrets or personal data in the logs: %q\n", found)
@@ -156,7 +157,7 @@ type rig struct {
 	clock    *clock
 	store    *store.Store
 	registry *prometheus.Registry
-	file     string // the database
+	file     string // name of the database, of SQLite the file
 	base     string
 	options  server.Options
 }
@@ -165,8 +166,14 @@ type rig struct {
 // allowed for 60 days, by 7 unless told otherwise.
 func newRig(t *testing.T, change ...func(*server.Options)) *rig {
 	t.Helper()
-	r := &rig{clock: &clock{t: epoch}, registry: prometheus.NewRegistry()}
-	r.store, r.file = openStore(t, r.clock)
+	return newRigOn(t, filepath.Join(t.TempDir(), "lcp.db"), change...)
+}
+
+// newRigOn is newRig on an empty database.
+func newRigOn(t *testing.T, dsn string, change ...func(*server.Options)) *rig {
+	t.Helper()
+	r := &rig{clock: &clock{t: epoch}, registry: prometheus.NewRegistry(), file: dsn}
+	r.store = openStore(t, dsn, r.clock)
 	for role, key := range apiKeys {
 		if err := r.store.AddKey(t.Context(), access.Principal{Name: string(role), Role: role}, access.HashKey(key)); err != nil {
 			t.Fatal(err)
@@ -188,14 +195,13 @@ func (r *rig) start(t *testing.T) {
 	r.base = s.URL
 }
 
-func openStore(t *testing.T, c *clock) (s *store.Store, file string) {
+func openStore(t *testing.T, dsn string, c *clock) *store.Store {
 	t.Helper()
 	keys, err := keyring.New(keyring.NewKey())
 	if err != nil {
 		t.Fatal(err)
 	}
-	file = filepath.Join(t.TempDir(), "lcp.db")
-	s, err = store.Open(t.Context(), store.Options{DSN: file, Keyring: keys, Now: c.now, Migrate: true})
+	s, err := store.Open(t.Context(), store.Options{DSN: dsn, Keyring: keys, Now: c.now, Migrate: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +210,7 @@ func openStore(t *testing.T, c *clock) (s *store.Store, file string) {
 			t.Error(err)
 		}
 	})
-	return s, file
+	return s
 }
 
 const publicURL = "https://lcp.example.org"

@@ -3,6 +3,7 @@ package server_test
 import (
 	"database/sql"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestDatabaseGone(t *testing.T) {
 	before := r.everything(t)
 
 	gone := *r
-	gone.options.Store, _ = openStore(t, r.clock)
+	gone.options.Store = openStore(t, filepath.Join(t.TempDir(), "gone.db"), r.clock)
 	if err := gone.options.Store.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -92,4 +92,52 @@ func TestEncryptIntoS3(t *testing.T) {
 	}
 }
 
+// A CMS is told of each publication once it is registered. If it cannot be, that
+// undoes nothing, and the next run with the same journal makes up for it.
+func TestEncryptNotifies(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	status := http.StatusForbidden
+	var told []string
+	cms := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		body, _ := io.ReadAll(r.Body)
+		if user, password, _ := r.BasicAuth(); user != "lcp" || password != "pass:word" {
+			t.Errorf("credentials %q, %q", user, password)
+		}
+		if status == http.StatusFound {
+			told = append(told, string(body))
+			w.Header().Set("Location", "/elsewhere")
+		}
+		w.WriteHeader(status)
+	}))
+	defer cms.Close()
+	m := newMachine(t)
+	m.write(t, "book.epub", sample(t, "sample.epub"))
+	m.write(t, "secret", []byte("lcp:pass:word\n"))
+	args := []string{"encrypt", "book.epub", "--journal", "journal", "--out", "shelf", "--notify", cms.URL, "--notify-credentials-file", "secret"}
+	out := m.run(t, args...)
+	if out.code != exitSomeFailed || !strings.Contains(out.errors, "lcp: book.epub: the CMS could not be told: it answered 403 Forbidden\n") || m.publications(t) != 1 {
+		t.Errorf("exit code %d, %d publications: %s", out.code, m.publications(t), out.errors)
+	}
+	id := out.record(t).UUID
+	if out := m.run(t, args...); out.code != exitSomeFailed || out.out != "" {
+		t.Errorf("exit code %d: %s%s", out.code, out.out, out.errors)
+	}
+	mu.Lock()
+	status = http.StatusFound
+	mu.Unlock()
+	for range 2 {
+		if out := m.must(t, args...); out.out != "" {
+			t.Errorf("done again: %s", out.out)
+		}
+	}
+	if len(told) != 1 || !strings.HasPrefix(told[0], `{"uuid":"`+id+`","title":"Four Poems \u0026 Some Hills","content_type":"application/epub+zip","date_published":`) ||
+		!strings.Contains(told[0], `"author":[{"name":"Lewis Carroll"}`) || !strings.Contains(told[0], `"language":[{"code":"en"}`) {
+		t.Errorf("the CMS was told %q", told)
+	}
+	wantFiles(t, m.path("shelf"), id+".epub")
+}
+
 func isHidden(name string) bool { return strings.HasPrefix(name, ".") }

@@ -41,6 +41,7 @@ type encryptOptions struct {
 	dryRun     bool
 	noRegister bool
 	server     serverFlags
+	notify     notifyFlags
 	apiVersion int // of the server
 	journal    string
 	reportFile string
@@ -68,6 +69,7 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.noRegister, "no-register", false, "do not keep the content key, print it (encryption_key)")
 	o.server.addFlags(fs)
 	fs.IntVar(&o.apiVersion, "server-version", 2, "the API of the license server is that of `VERSION` 1 or 2 of the LCP Server; lcp serve has 2")
+	o.notify.addFlags(fs)
 	fs.StringVar(&o.journal, "journal", "", "remember in `FILE` what is done, and do it again only where something changed; a run that was killed goes on where it was")
 	fs.StringVar(&o.reportFile, "report", "", "write one row per input to `FILE` (.csv or .json)")
 	fs.Var(&o.format, "format", "print records as text, table, json or ndjson (default: text on a terminal, else ndjson)")
@@ -132,6 +134,9 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 		Recognition: protect.Recognition{Renderer: findRenderer()},
 		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
 		HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
+	}
+	if worker.Notifier, err = o.notify.notifier(); err != nil {
+		return err
 	}
 	if !o.dryRun {
 		if worker.Store, err = o.storage.open(ctx); err != nil {
@@ -207,6 +212,9 @@ func (o *encryptOptions) check() error {
 		if err := catalogue.CheckFileName(o.fileName); err != nil {
 			return usagef("--filename: %w", err)
 		}
+	}
+	if err := o.notify.check(); err != nil {
+		return err
 	}
 	if o.journal != "" && (o.noRegister || o.dryRun) {
 		return usagef("--journal remembers what is registered: it excludes --no-register and --dry-run")
@@ -301,7 +309,18 @@ func (a *app) batchEnding(o encryptOptions, items int, sum catalogue.Summary) er
 		}
 		return errSomeFailed
 	}
-	return a.ending(items, sum.Total(), sum.Failed)
+	if sum.Untold > 0 {
+		next := "a journal (--journal) would have the next run tell it"
+		if o.journal != "" {
+			next = "the next run with this journal tells it"
+		}
+		a.notef("the CMS could not be told of %d: %s", sum.Untold, next)
+	}
+	err := a.ending(items, sum.Total(), sum.Failed)
+	if err == nil && sum.Untold > 0 {
+		return errSomeFailed
+	}
+	return err
 }
 
 // watch shows the work of a job on an item.
@@ -325,8 +344,11 @@ func (a *app) lineOf(rec catalogue.Record, err error) string {
 		fmt.Fprintf(&b, "lcp: %s: %s", rec.Source, strings.ReplaceAll(err.Error(), "\n", "; "))
 		return b.String()
 	}
+	if rec.Untold != "" {
+		fmt.Fprintf(&b, "lcp: %s: the CMS could not be told: %s\n", rec.Source, rec.Untold)
+	}
 	if rec.Kept {
-		return ""
+		return strings.TrimSuffix(b.String(), "\n")
 	}
 	for _, w := range rec.Warnings {
 		fmt.Fprintf(&b, "lcp: %s: warning: %s\n", rec.Source, w)

@@ -30,6 +30,7 @@ type Summary struct {
 	Done   int
 	Kept   int // done by an earlier run, and unchanged
 	Failed int
+	Untold int // of those done or kept, the Notifier could not be told
 }
 
 // Total is the number of items that something became of.
@@ -121,6 +122,9 @@ func (r *batchRun) over(ctx context.Context) bool {
 func (r *batchRun) end(job int, rec Record, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if rec.Untold != "" {
+		r.sum.Untold++
+	}
 	switch {
 	case err == nil && rec.Kept:
 		r.sum.Kept++

@@ -61,6 +61,7 @@ type Record struct {
 	Seconds       float64  `json:"seconds"`
 	Kept          bool     `json:"kept,omitempty"` // an earlier run has done it, and nothing changed
 	Warnings      []string `json:"warnings,omitempty"`
+	Untold        string   `json:"untold,omitempty"` // why the Notifier was not told; a later run with the same journal tells it
 	Error         string   `json:"error,omitempty"`
 }
 
@@ -86,6 +87,7 @@ type Worker struct {
 	HTTP        *http.Client
 	Now         func() time.Time
 	Journal     *Journal // nil to remember nothing; needs a Registry, which keeps the keys
+	Notifier    Notifier // told of what is registered; nil for nobody
 	Recall      bool     // give the whole records of what an earlier run has done
 
 	// ReadKey reads the content key in a file; it may be nil where no item
@@ -136,7 +138,11 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 		path = local
 	}
 	if w.Journal == nil {
-		return w.protect(ctx, path, item, rec, progress)
+		m, err := w.protect(ctx, path, item, rec, progress)
+		if err == nil && w.Notifier != nil && !w.DryRun {
+			w.tell(ctx, &m, rec)
+		}
+		return err
 	}
 	known, ok, err := w.kept(&item, path)
 	if err != nil {
@@ -144,7 +150,7 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	}
 	if ok {
 		*rec = known
-		return nil
+		return w.tellAgain(ctx, item.digest(), rec)
 	}
 	// Looked at before it is opened: should it change in between, the next run
 	// finds it changed.
@@ -152,17 +158,26 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	if err != nil {
 		return pathless(err)
 	}
-	if err := w.protect(ctx, path, item, rec, progress); err != nil {
+	m, err := w.protect(ctx, path, item, rec, progress)
+	if err != nil {
 		return err
 	}
-	return w.Journal.end(item.digest(), w.askedOf(&item), state, rec)
+	if w.Notifier != nil {
+		if err := w.Journal.owe(item.digest(), rec.UUID, &m); err != nil {
+			return err
+		}
+	}
+	if err := w.Journal.end(item.digest(), w.askedOf(&item), state, rec); err != nil {
+		return err
+	}
+	return w.tellAgain(ctx, item.digest(), rec)
 }
 
 // protect brings in the publication in the named file.
-func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Record, progress Progress) error {
+func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Record, progress Progress) (m Message, err error) {
 	src, err := w.Recognition.Open(ctx, path)
 	if err != nil {
-		return err
+		return m, err
 	}
 	defer src.Close()
 	plan := src.Plan
@@ -171,17 +186,17 @@ func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Recor
 	rec.Warnings = plan.Warnings
 	rec.Encrypted = len(protect.Encrypted(plan))
 	if rec.Encrypted == 0 {
-		return publication.ErrNothing
+		return m, publication.ErrNothing
 	}
 	if progress.Total != nil {
 		progress.Total(src.Size())
 	}
 	if w.DryRun {
-		return nil
+		return m, nil
 	}
 	id, err := w.identify(ctx, item)
 	if err != nil {
-		return err
+		return m, err
 	}
 	rec.UUID, rec.AltID = id.UUID, id.AltID
 	return w.publish(ctx, src, id, item, rec, progress.Add)

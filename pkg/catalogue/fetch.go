@@ -30,12 +30,6 @@ func InputName(input string) string {
 	return filepath.Base(input)
 }
 
-// Downloads are tried so often, after waits that double.
-const (
-	fetchAttempts = 4
-	firstPause    = 250 * time.Millisecond
-)
-
 // fetch downloads a publication into a folder of its own, which the caller
 // removes: archives are read from their end. It tries again where the network,
 // or a server for the moment, is at fault.
@@ -49,18 +43,28 @@ func (w *Worker) fetch(ctx context.Context, address string) (string, error) {
 		return "", err
 	}
 	name := filepath.Join(dir, safeName(InputName(address)))
-	wait := firstPause
-	for attempt := 1; ; attempt++ {
-		err := w.download(req, name)
-		if err == nil {
-			return name, nil
-		}
-		if errors.As(err, new(*networkError)) && attempt < fetchAttempts && w.pause(ctx, wait) == nil {
-			wait *= 2
-			continue
-		}
+	if err := w.retry(ctx, func() error { return w.download(req, name) }); err != nil {
 		os.RemoveAll(dir)
 		return "", fmt.Errorf("download: %w", err)
+	}
+	return name, nil
+}
+
+// Calls over the network are tried so often, after waits that double.
+const (
+	attempts   = 4
+	firstPause = 250 * time.Millisecond
+)
+
+// retry calls again where the network, or a server for the moment, is at fault.
+func (w *Worker) retry(ctx context.Context, call func() error) error {
+	wait := firstPause
+	for attempt := 1; ; attempt++ {
+		err := call()
+		if !errors.As(err, new(*networkError)) || attempt == attempts || w.pause(ctx, wait) != nil {
+			return err
+		}
+		wait *= 2
 	}
 }
 

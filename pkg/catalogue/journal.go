@@ -3,6 +3,7 @@ package catalogue
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -24,7 +25,8 @@ const journalKind = "lcp catalogue"
 //
 // A line "begun" has the identifier under which work on an item begins, which
 // the next run uses again; a line "done" has the record, what was asked for, and
-// what the source was.
+// what the source was. A line "owed" has a message to somebody who is to be told,
+// until a line "told" follows.
 type Journal struct {
 	file *journal.File
 
@@ -39,6 +41,7 @@ type remembered struct {
 	source sourceState // when it was done
 	asked  digest
 	line   int64 // offset of the line with the record
+	owed   int64 // offset of the line with the message that is to be sent; 0 for none
 }
 
 // entry is a line of the journal. What comes before the record is read at once,
@@ -46,12 +49,14 @@ type remembered struct {
 type entry struct {
 	Begun   string          `json:"begun,omitempty"` // item
 	Done    string          `json:"done,omitempty"`  // item
+	Owed    string          `json:"owed,omitempty"`  // item
+	Told    string          `json:"told,omitempty"`  // item
 	UUID    string          `json:"uuid"`
 	Size    int64           `json:"size,omitempty"`    // of the source, bytes
 	Time    int64           `json:"mtime,omitempty"`   // of the source, nanoseconds since 1970
 	Content string          `json:"content,omitempty"` // fingerprint of the source
 	Asked   string          `json:"asked,omitempty"`   // digest of what was asked for
-	Record  json.RawMessage `json:"record,omitempty"`
+	Record  json.RawMessage `json:"record,omitempty"`  // or the message
 }
 
 // OpenJournal opens the journal in a file, which is made if it is not there. It
@@ -84,19 +89,26 @@ func (j *Journal) load(offset int64, line []byte) error {
 	if !ok && json.Unmarshal(head, &e) != nil {
 		return errors.New("not an entry: the file was changed")
 	}
-	item, err := parseDigest(cmp.Or(e.Done, e.Begun))
-	if err != nil || e.UUID == "" || (e.Done != "") != hasRecord {
+	item, err := parseDigest(cmp.Or(e.Done, e.Begun, e.Owed, e.Told))
+	if err != nil || e.UUID == "" || (e.Done+e.Owed != "") != hasRecord {
 		return errors.New("not an entry: the file was changed")
 	}
 	known := j.items[item]
-	known.uuid, known.isDone = e.UUID, hasRecord
-	if hasRecord {
+	known.uuid = e.UUID
+	switch {
+	case e.Begun != "":
+		known = remembered{uuid: e.UUID}
+	case e.Owed != "":
+		known.owed = offset
+	case e.Told != "":
+		known.owed = 0
+	default:
 		content, err := parseDigest(e.Content)
 		asked, askedErr := parseDigest(e.Asked)
 		if err := errors.Join(err, askedErr); err != nil {
 			return errors.New("not an entry: the file was changed")
 		}
-		known.asked, known.line = asked, offset
+		known.isDone, known.asked, known.line = true, asked, offset
 		known.source = sourceState{e.Size, e.Time, content}
 	}
 	j.items[item] = known
@@ -147,6 +159,10 @@ func (e *entry) set(name, value string) bool {
 		e.Begun = value
 	case "done":
 		e.Done = value
+	case "owed":
+		e.Owed = value
+	case "told":
+		e.Told = value
 	case "uuid":
 		e.UUID = value
 	case "content":
@@ -181,18 +197,17 @@ func (j *Journal) recall(item digest) remembered {
 	return j.items[item]
 }
 
-// record reads the record of an item that is done.
-func (j *Journal) record(known *remembered) (Record, error) {
-	var rec Record
-	line, err := j.file.Line(known.line)
+// read decodes the record, or the message, in the line at an offset.
+func (j *Journal) read(offset int64, to any) error {
+	line, err := j.file.Line(offset)
 	if err == nil {
 		_, record, _ := bytes.Cut(line, recordMember)
-		err = json.Unmarshal(bytes.TrimSuffix(record, []byte("}")), &rec)
+		err = json.Unmarshal(bytes.TrimSuffix(record, []byte("}")), to)
 	}
 	if err != nil {
-		return rec, fmt.Errorf("read a record of the journal: %w", err)
+		return fmt.Errorf("read the journal again: %w", err)
 	}
-	return rec, nil
+	return nil
 }
 
 // begin writes down that work on an item begins, unless that is known. What was
@@ -231,7 +246,46 @@ func (j *Journal) end(item, asked digest, source sourceState, rec *Record) error
 	if err != nil {
 		return err
 	}
-	j.keep(item, remembered{uuid: rec.UUID, isDone: true, source: source, asked: asked, line: offset})
+	owed := j.recall(item).owed
+	j.keep(item, remembered{uuid: rec.UUID, isDone: true, source: source, asked: asked, line: offset, owed: owed})
+	return nil
+}
+
+// owe writes down that somebody is to be told of an item.
+func (j *Journal) owe(item digest, uuid string, m *Message) error {
+	data, err := json.Marshal(m)
+	if err == nil && len(data) > maxRecord {
+		data, err = json.Marshal(Message{UUID: m.UUID, Title: m.Title, ContentType: m.ContentType, CoverURL: m.CoverURL})
+	}
+	if err != nil {
+		return err
+	}
+	known := j.recall(item)
+	known.owed, err = j.file.Append(entry{Owed: item.String(), UUID: uuid, Record: data})
+	if err == nil {
+		j.keep(item, known)
+	}
+	return err
+}
+
+// tellAgain sends the message about an item that is owed, if there is one.
+func (w *Worker) tellAgain(ctx context.Context, item digest, rec *Record) error {
+	known := w.Journal.recall(item)
+	if w.Notifier == nil || known.owed == 0 {
+		return nil
+	}
+	var m Message
+	if err := w.Journal.read(known.owed, &m); err != nil {
+		return err
+	}
+	if w.tell(ctx, &m, rec); rec.Untold != "" {
+		return nil
+	}
+	if _, err := w.Journal.file.Append(entry{Told: item.String(), UUID: known.uuid}); err != nil {
+		return err
+	}
+	known.owed = 0
+	w.Journal.keep(item, known)
 	return nil
 }
 
@@ -269,7 +323,7 @@ func (w *Worker) kept(item *Item, name string) (rec Record, ok bool, err error) 
 	}
 	rec = Record{UUID: known.uuid, AltID: item.AltID, Source: item.Input}
 	if w.Recall {
-		if rec, err = w.Journal.record(&known); err != nil {
+		if err := w.Journal.read(known.line, &rec); err != nil {
 			return rec, false, err
 		}
 	}

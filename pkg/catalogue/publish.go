@@ -18,8 +18,9 @@ import (
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
-// publish stores the objects and registers the publication.
-func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Identity, item Item, rec *Record, add func(int64)) (err error) {
+// publish stores the objects and registers the publication. It returns what there
+// is to tell about it.
+func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Identity, item Item, rec *Record, add func(int64)) (m Message, err error) {
 	plan := src.Plan
 	name := objectName(item.FileName, id.UUID, plan.Format.Extension)
 	made := newObjects{store: w.Store}
@@ -31,15 +32,15 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 	}()
 	result, err := w.putPublication(ctx, src, id.Key, name, &made, add)
 	if err != nil {
-		return err
+		return m, err
 	}
 	rec.File, rec.Href = w.Store.Location(name), w.Store.URL(name)
 	rec.Size, rec.Checksum = result.Size, hex.EncodeToString(result.SHA256[:])
 	coverURL, err := w.putCover(ctx, plan, name, rec, &made)
 	if err != nil {
-		return err
+		return m, err
 	}
-	return w.register(ctx, id, plan, rec, coverURL, item.Provider)
+	return messageOf(rec, &plan.Metadata, coverURL), w.register(ctx, id, plan, rec, coverURL, item.Provider)
 }
 
 // putPublication encrypts into the store. Where the store can read back what has

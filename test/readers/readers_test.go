@@ -24,6 +24,7 @@ const passphrase = "Trois Éléphants"
 
 // A readerCase is what open.mjs is given of one publication.
 type readerCase struct {
+	UUID       string `json:"uuid"`
 	Name       string `json:"name"`
 	Kind       string `json:"kind"`      // "package" or "pdf"
 	Protected  string `json:"protected"` // without a license in it
@@ -154,7 +155,7 @@ func (l *lab) protect(t *testing.T, original string) readerCase {
 		t.Fatalf("record of %s: %v\n%s", original, err, out)
 	}
 	c := readerCase{
-		Name: filepath.Base(original), Kind: "package", Passphrase: passphrase, Original: original,
+		UUID: record.UUID, Name: filepath.Base(original), Kind: "package", Passphrase: passphrase, Original: original,
 		Protected: filepath.Join(shelf, filepath.Base(record.File)),
 		License:   filepath.Join(shelf, "license.lcpl"),
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -130,9 +131,7 @@ func (s *borrowing) post(path string, body any) (*http.Response, error) {
 func (s *borrowing) license(t *testing.T, pub string, end time.Time) {
 	t.Helper()
 	request := map[string]any{"publication_id": pub, "end": end.Format(time.RFC3339)}
-	for name, value := range s.users {
-		request[name] = value
-	}
+	maps.Copy(request, s.users)
 	resp, err := s.post("", request)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -244,6 +245,12 @@ func (o *encryptOptions) check() error {
 	return nil
 }
 
+// Memory in MiB that collecting garbage aims at.
+const (
+	memoryBase   = 28
+	memoryPerJob = 12
+)
+
 // batchJobs is how many publications to work on at once.
 func (o *encryptOptions) batchJobs(items int) int {
 	jobs := o.jobs
@@ -261,9 +268,12 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 	if bars {
 		total = sizeOf(plan)
 	}
+	// What a run needs does not grow with the publications; without a limit the
+	// garbage of thousands of small entries would.
+	debug.SetMemoryLimit(int64(memoryBase+jobs*memoryPerJob) << 20)
 	show := newProgress(a.err, bars, plan.Len(), total, jobs)
 	out := &recordWriter{
-		out: a.out, format: o.format.value,
+		out: show.above(a.out), format: o.format.value,
 		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
 		row: func(r any) []string {
 			rec := r.(catalogue.Record)
@@ -284,8 +294,9 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 			}
 		},
 	})
+	outErr = errors.Join(outErr, out.close())
 	show.close()
-	if outErr = errors.Join(outErr, out.close()); outErr != nil {
+	if outErr != nil {
 		return fmt.Errorf("print the records: %w", outErr)
 	}
 	if reportErr != nil {

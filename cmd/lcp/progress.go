@@ -85,6 +85,30 @@ func (p *progress) done(job int, line string) {
 	}
 }
 
+// above returns where to print data to w while the bars are shown. If both are on
+// a terminal, lines go above the bars, which would be painted over them.
+func (p *progress) above(w io.Writer) io.Writer {
+	if !p.bars || !isTerminal(w) {
+		return w
+	}
+	return &linesAbove{p: p}
+}
+
+// linesAbove hands whole lines to the next painting.
+type linesAbove struct {
+	p    *progress
+	rest string // of a line that has not ended
+}
+
+func (l *linesAbove) Write(text []byte) (int, error) {
+	l.p.mu.Lock()
+	defer l.p.mu.Unlock()
+	lines := strings.Split(l.rest+string(text), "\n")
+	l.rest = lines[len(lines)-1]
+	l.p.pending = append(l.p.pending, lines[:len(lines)-1]...)
+	return len(text), nil
+}
+
 // close ends the show.
 func (p *progress) close() {
 	if !p.bars {

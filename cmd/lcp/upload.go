@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"strings"
 
@@ -113,7 +114,7 @@ func (a *app) runUpload(ctx context.Context, o uploadOptions, store blob.Store, 
 			}
 		}
 	}()
-	err := a.collectUploads(o, results, len(items))
+	err := a.collectUploads(o, show.above(a.out), results, len(items))
 	show.close()
 	return err
 }
@@ -133,9 +134,9 @@ func (a *app) uploadLine(item upload.Item, rec upload.Record, err error) string 
 }
 
 // collectUploads prints the records as they come.
-func (a *app) collectUploads(o uploadOptions, results <-chan uploaded, items int) error {
+func (a *app) collectUploads(o uploadOptions, data io.Writer, results <-chan uploaded, items int) error {
 	out := &recordWriter{
-		out: a.out, format: o.format.value,
+		out: data, format: o.format.value,
 		header: []string{"FILE", "HREF", "SIZE"},
 		row: func(r any) []string {
 			rec := r.(upload.Record)

@@ -114,7 +114,7 @@ func (d *demonstration) show(ctx context.Context, name string) error {
 		return err
 	}
 	clear := filepath.Join(d.dir, "samples", name)
-	if err := protect.WriteFile(clear, data); err != nil {
+	if err := writeWhole(clear, data); err != nil {
 		return err
 	}
 	rec, err := d.worker.Process(ctx, catalogue.Item{Input: clear, AltID: strings.ReplaceAll(name, ".", "-")}, catalogue.Progress{})
@@ -129,7 +129,7 @@ func (d *demonstration) show(ctx context.Context, name string) error {
 		return fmt.Errorf("issue a license: %w", err)
 	}
 	base := strings.TrimSuffix(name, filepath.Ext(name)) + "-" + strings.TrimPrefix(filepath.Ext(name), ".")
-	if err := protect.WriteFile(filepath.Join(d.dir, "licenses", base+license.Extension), doc.JSON()); err != nil {
+	if err := writeWhole(filepath.Join(d.dir, "licenses", base+license.Extension), doc.JSON()); err != nil {
 		return err
 	}
 	book := filepath.Join(d.dir, "books", base+filepath.Ext(rec.File))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/license"
-	"github.com/lcp-tools/lcp/pkg/protect"
 )
 
 func newLicenseCommand(a *app) *cobra.Command {
@@ -43,7 +42,7 @@ func (a *app) writeLicense(doc *license.Document, out string) error {
 		_, err := a.out.Write(append(doc.JSON(), '\n'))
 		return err
 	}
-	if err := protect.WriteFile(out, append(doc.JSON(), '\n')); err != nil {
+	if err := writeWhole(out, append(doc.JSON(), '\n')); err != nil {
 		return fmt.Errorf("write the license: %w", err)
 	}
 	a.notef("license %s -> %s", doc.ID, out)

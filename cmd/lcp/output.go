@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 
 	"golang.org/x/term"
+
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 )
 
 // Formats of data on standard output.
@@ -132,4 +134,12 @@ func bytesText(n int64) string {
 		value, prefix = value/unit, prefix+1
 	}
 	return fmt.Sprintf("%.1f %cB", value, "kMGT"[prefix])
+}
+
+// writeWhole writes data to the named file, whole or not at all.
+func writeWhole(name string, data []byte) error {
+	return fileblob.WriteFile(name, func(f *os.File) error {
+		_, err := f.Write(data)
+		return err
+	})
 }

@@ -442,3 +442,22 @@ func TestFetchAgain(t *testing.T) {
 		})
 	}
 }
+
+// Half of one file and half of another would make a publication that opens and
+// is neither.
+func TestProcessRefusesAFileThatChanges(t *testing.T) {
+	t.Parallel()
+	registry := &fakeRegistry{}
+	w := newWorker(t, registry)
+	file := sampleFile(t, "sample.pdf")
+	_, err := w.Process(t.Context(), catalogue.Item{Input: file}, catalogue.Progress{
+		Add: func(int64) { _ = os.Truncate(file, 1<<20) },
+	})
+	if !errors.Is(err, protect.ErrChanged) {
+		t.Errorf("Process = %v, want %v", err, protect.ErrChanged)
+	}
+	wantFiles(t, outOf(w))
+	if len(registry.saved) > 0 {
+		t.Errorf("registered %v", registry.saved)
+	}
+}

@@ -14,14 +14,15 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 	"github.com/lcp-tools/lcp/pkg/license"
-	"github.com/lcp-tools/lcp/pkg/protect"
 )
 
 // An Issuer issues licenses. Requests under the same key lead to one license.
@@ -257,10 +258,18 @@ func (r *run) write(ctx context.Context, t task) (entry, error) {
 		}
 	}
 	name += license.Extension
-	if err := protect.WriteFile(filepath.Join(r.Out, name), append(doc.JSON(), '\n')); err != nil {
+	if err := writeLicense(filepath.Join(r.Out, name), doc); err != nil {
 		return entry{}, fmt.Errorf("write the license: %w", err)
 	}
 	return entry{Row: t.key, License: doc.ID, File: name}, nil
+}
+
+// writeLicense writes a license, whole or not at all.
+func writeLicense(path string, doc *license.Document) error {
+	return fileblob.WriteFile(path, func(f *os.File) error {
+		_, err := f.Write(append(doc.JSON(), '\n'))
+		return err
+	})
 }
 
 func (r *run) ended() error {

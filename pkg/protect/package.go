@@ -12,6 +12,7 @@ import (
 	"github.com/klauspost/compress/flate"
 
 	"github.com/lcp-tools/lcp/pkg/archive"
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/publication"
 )
@@ -152,7 +153,7 @@ func (p *Package) DecryptTo(w io.Writer, e *archive.Entry, key lcpcrypto.Content
 
 // rewrite writes a package to the named file, whole or not at all.
 func (p *Package) rewrite(ctx context.Context, name string, entries func(*archive.Writer) error) error {
-	return writeFile(name, func(f *os.File) error {
+	return fileblob.WriteFile(name, func(f *os.File) error {
 		buffered := bufio.NewWriterSize(f, chunkSize)
 		zw := archive.NewWriter(buffered)
 		if err := entries(zw); err != nil {
@@ -298,7 +299,7 @@ func (p *Package) DecryptPDF(ctx context.Context, key lcpcrypto.ContentKey, name
 	if found == nil {
 		return fmt.Errorf("%w: it holds no encrypted PDF", publication.ErrInvalid)
 	}
-	return writeFile(name, func(f *os.File) error {
+	return fileblob.WriteFile(name, func(f *os.File) error {
 		if err := p.DecryptTo(f, found, key); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/lcp-tools/lcp/pkg/archive"
+	"github.com/lcp-tools/lcp/pkg/blob/fileblob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/protect"
 	"github.com/lcp-tools/lcp/pkg/publication"
@@ -220,7 +221,15 @@ func TestEmbed(t *testing.T) {
 func protectFile(t *testing.T, file string) *protect.Package {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "protected")
-	if _, err := protect.NewPipeline(1).EncryptFile(t.Context(), open(t, file), key, out, true, nil); err != nil {
+	src := open(t, file)
+	err := fileblob.WriteFile(out, func(f *os.File) error {
+		result, err := protect.NewPipeline(1).Encrypt(t.Context(), src.Plan, key, f, nil)
+		if err != nil {
+			return err
+		}
+		return protect.Verify(t.Context(), src.Plan, key, f, result)
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 	pkg, err := protect.OpenPackage(out)
@@ -256,86 +265,6 @@ func wantEmpty(t *testing.T, dir string) {
 	found, err := os.ReadDir(dir)
 	if err != nil || len(found) > 0 {
 		t.Errorf("%d files were left, %v: %v", len(found), err, found)
-	}
-}
-
-// A failure leaves nothing behind, and what was there as it was.
-func TestEncryptFileAllOrNothing(t *testing.T) {
-	t.Parallel()
-	damaged := func(t *testing.T) string {
-		data := readFile(t, sampleFile(t, "sample.epub"))
-		e := openZIP(t, data).File[3]
-		at, err := e.DataOffset()
-		if err != nil {
-			t.Fatal(err)
-		}
-		data[at+int64(e.CompressedSize64)/2] ^= 1
-		return writeFile(t, "damaged.epub", data)
-	}
-	tests := map[string]struct {
-		file     func(*testing.T) string
-		progress func(file string)
-		want     error
-	}{
-		"damaged source": {file: damaged},
-		"source changes meanwhile": {
-			file:     func(t *testing.T) string { return sampleFile(t, "sample.pdf") },
-			progress: func(file string) { _ = os.Truncate(file, 1<<20) }, want: protect.ErrChanged,
-		},
-	}
-	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			file := tt.file(t)
-			progress := func(int64) {
-				if tt.progress != nil {
-					tt.progress(file)
-				}
-			}
-			src := open(t, file)
-			pipeline := protect.NewPipeline(1)
-			if _, err := pipeline.EncryptFile(t.Context(), src, key, filepath.Join(dir, "new"), false, progress); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
-				t.Errorf("EncryptFile = %v, want %v", err, tt.want)
-			}
-			wantEmpty(t, dir)
-			old := filepath.Join(dir, "old")
-			if err := protect.WriteFile(old, []byte("old")); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := pipeline.EncryptFile(t.Context(), src, key, old, false, progress); err == nil {
-				t.Error("EncryptFile succeeded")
-			}
-			if got := readFile(t, old); string(got) != "old" {
-				t.Errorf("the file that was there holds %q", got)
-			}
-		})
-	}
-}
-
-func TestWriteFile(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	name := filepath.Join(dir, strings.Repeat("x", 250))
-	for _, data := range []string{"one", "two"} {
-		if err := protect.WriteFile(name, []byte(data)); err != nil {
-			t.Fatal(err)
-		}
-		if got := readFile(t, name); string(got) != data {
-			t.Errorf("the file holds %q, want %q", got, data)
-		}
-	}
-	if err := protect.WriteFile(filepath.Join(dir, "missing", "name"), nil); err == nil {
-		t.Error("a file was written into a folder that does not exist")
-	}
-	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := protect.WriteFile(filepath.Join(dir, "folder"), nil); err == nil {
-		t.Error("a folder was replaced by a file")
-	}
-	if found, err := os.ReadDir(dir); err != nil || len(found) != 2 {
-		t.Errorf("%d files are there, want 2: %v", len(found), err)
 	}
 }
 

@@ -190,8 +190,11 @@ func (b *bench) compare(what string, db *database, connections int, r rate) stri
 		return ""
 	}
 	ratio := percent(r.perSecond, b.smallest[name])
-	return fmt.Sprintf("%.0f %% of that with %d licenses: ", ratio, b.sizes[0]) +
-		b.out.judge(b.counts(db, connections), target{"≥ 80 %", ratio >= 80})
+	text := fmt.Sprintf("%.0f %% of that with %d licenses", ratio, b.sizes[0])
+	if verdict := b.out.judge(b.counts(db, connections), target{"≥ 80 %", ratio >= 80}); verdict != "" {
+		text += ": " + verdict
+	}
+	return text
 }
 
 // measureRest measures what reading apps ask for, and what people do.

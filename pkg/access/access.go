@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // A Role is what a caller is for.
@@ -101,6 +103,7 @@ type Authenticator struct {
 	directory Directory
 	guesses   *Limiter // nil for no limit
 	passwords *passwords
+	attempts  singleflight.Group
 }
 
 // NewAuthenticator returns an authenticator over a directory. The limiter bounds
@@ -124,11 +127,27 @@ func (a *Authenticator) Basic(ctx context.Context, from, name, password string) 
 		user = User{Hash: a.passwords.nobody}
 	}
 	if !a.passwords.remembers(user.Hash, password) {
-		if err := a.verify(ctx, from, user.Hash, password); err != nil {
+		if err := a.verifyOnce(ctx, from, user.Hash, password); err != nil {
 			return Principal{}, err
 		}
 	}
 	return Principal{Name: user.Name, Role: user.Role}, nil
+}
+
+// verifyOnce verifies a password once for all who send the same one from the same
+// place at the same time: the many connections of a program, after the server was
+// started again, are one attempt and not a guess each.
+func (a *Authenticator) verifyOnce(ctx context.Context, from, hash, password string) error {
+	mac := a.passwords.mac(hash, password)
+	for {
+		_, err, shared := a.attempts.Do(from+"\x00"+string(mac[:]), func() (any, error) {
+			return nil, a.verify(ctx, from, hash, password)
+		})
+		if gone := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded); shared && gone && ctx.Err() == nil {
+			continue // it was another one's request that ended
+		}
+		return err
+	}
 }
 
 // verify hashes the password. The attempt is counted before, so that many at

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"regexp"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -184,9 +185,9 @@ func TestGuessingAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	count := map[error]int{}
-	for range 64 {
+	for i := range 64 {
 		wg.Go(func() {
-			_, err := a.Basic(t.Context(), "10.0.0.1", "ada", "guess")
+			_, err := a.Basic(t.Context(), "10.0.0.1", "ada", "guess "+strconv.Itoa(i))
 			mu.Lock()
 			defer mu.Unlock()
 			count[err]++
@@ -196,6 +197,23 @@ func TestGuessingAtOnce(t *testing.T) {
 	if count[access.ErrCredentials] != 5 || count[access.ErrTooMany] != 59 {
 		t.Errorf("64 guesses at once gave %v, want 5 wrong and 59 too many", count)
 	}
+}
+
+// The connections of one program, which come back together when the server was
+// started again, are no guesses.
+func TestOnePasswordAtOnce(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+	a := access.NewAuthenticator(newDirectory(), access.NewLimiter(1, 5, func() time.Time { return now }))
+	var wg sync.WaitGroup
+	for range 64 {
+		wg.Go(func() {
+			if p, err := a.Basic(t.Context(), "10.0.0.1", "ada", cheapPassword); err != nil || p.Name != "ada" {
+				t.Errorf("Basic = %v, %v", p, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestBearer(t *testing.T) {

@@ -44,7 +44,7 @@ func behave(how string, in *bufio.Reader) {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			if how == "lingers" {
-				select {}
+				time.Sleep(time.Hour) // select {} would end with the runtime's word of a deadlock
 			}
 			return
 		}
@@ -54,7 +54,7 @@ func behave(how string, in *bufio.Reader) {
 			return
 		case "hangs", "hangs on the second":
 			if how == "hangs" || n == 2 {
-				select {}
+				time.Sleep(time.Hour) // select {} would end with the runtime's word of a deadlock
 			}
 		case "garbage":
 			hash = "hello " + hash

@@ -17,8 +17,10 @@ var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 // TestDocumentationExamples runs the examples of each document one after
 // another in an empty folder, as a reader would.
 func TestDocumentationExamples(t *testing.T) {
-	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip("no sh to run the examples with")
+	for _, tool := range []string{"sh", "curl", "sha256sum", "openssl", "python3"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("%s, which the examples call, is not installed", tool)
+		}
 	}
 	repository, err := filepath.Abs("../..")
 	if err != nil {

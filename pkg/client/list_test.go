@@ -53,7 +53,7 @@ func licensesNamed(n int) []api.LicenseInfo {
 func TestPages(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		library  library
+		shelf    library
 		want     int
 		requests int
 	}{
@@ -70,7 +70,7 @@ func TestPages(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, _ := serve(t, tt.library.ServeHTTP)
+			c, _ := serve(t, tt.shelf.ServeHTTP)
 			got := 0
 			for info, err := range c.Licenses(t.Context(), client.LicenseQuery{}) {
 				if err != nil {
@@ -81,8 +81,8 @@ func TestPages(t *testing.T) {
 				}
 				got++
 			}
-			if got != tt.want || tt.library.requests != tt.requests {
-				t.Errorf("%d licenses in %d requests, want %d in %d", got, tt.library.requests, tt.want, tt.requests)
+			if got != tt.want || tt.shelf.requests != tt.requests {
+				t.Errorf("%d licenses in %d requests, want %d in %d", got, tt.shelf.requests, tt.want, tt.requests)
 			}
 		})
 	}

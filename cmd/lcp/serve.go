@@ -180,7 +180,7 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 		},
 		Resources: c.Resources, CORSOrigins: c.CORSOrigins, TrustForward: c.TrustForwardedFor,
 		Limits:  server.Limits{PublicPerSecond: c.Limits.PublicPerSecond},
-		Metrics: metrics, Now: time.Now, Log: log, ServerVersion: buildVersion(),
+		Metrics: metrics, Now: time.Now, Log: log,
 	}, nil
 }
 

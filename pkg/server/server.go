@@ -40,7 +40,6 @@ type Options struct {
 	Metrics         *Metrics
 	Now             func() time.Time
 	Log             *slog.Logger
-	ServerVersion   string
 }
 
 // Dashboard rules what counts as sharing a license with too many devices.

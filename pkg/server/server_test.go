@@ -239,7 +239,7 @@ func (r *rig) newOptions(t *testing.T) server.Options {
 		Store: r.store, Licensing: r.newLicensing(t, policy),
 		Access: access.NewAuthenticator(r.store, guesses), DashboardAccess: access.NewAuthenticator(r.store, guesses), Tokens: tokens,
 		Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
-		Metrics: metrics, Now: r.clock.now, ServerVersion: "test",
+		Metrics: metrics, Now: r.clock.now,
 		Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 }

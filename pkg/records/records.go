@@ -22,6 +22,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // Local has the methods of client.Client, on the local store. Of the fields, each
@@ -33,13 +34,17 @@ type Local struct {
 	Now       func() time.Time
 }
 
+// fileURLs is a scheme that a local record may point to, unlike a server's: it is
+// what lcp encrypt makes without a public address.
+const fileURLs = "file"
+
 // pageSize is how many records are read at once.
 const pageSize = 200
 
 // CreatePublication adds the record of a publication, with its content key.
 // Faults of fields are *license.FieldError, several joined.
 func (l *Local) CreatePublication(ctx context.Context, in api.Publication) (api.Publication, error) {
-	p, err := PublicationIn(&in)
+	p, err := wire.PublicationIn(&in, fileURLs)
 	if err != nil {
 		return api.Publication{}, err
 	}
@@ -49,7 +54,7 @@ func (l *Local) CreatePublication(ctx context.Context, in api.Publication) (api.
 	if err := l.audit(ctx, "publication created", p.UUID); err != nil {
 		return api.Publication{}, err
 	}
-	return PublicationOut(&p), nil
+	return wire.PublicationOut(&p), nil
 }
 
 // Publication returns a publication, without its content key.
@@ -58,7 +63,7 @@ func (l *Local) Publication(ctx context.Context, id string) (api.Publication, er
 	if err != nil {
 		return api.Publication{}, err
 	}
-	return PublicationOut(&p), nil
+	return wire.PublicationOut(&p), nil
 }
 
 // PublicationByAltID is Publication by the alternative identifier.
@@ -67,7 +72,7 @@ func (l *Local) PublicationByAltID(ctx context.Context, altID string) (api.Publi
 	if err != nil {
 		return api.Publication{}, err
 	}
-	return PublicationOut(&p), nil
+	return wire.PublicationOut(&p), nil
 }
 
 // UpdatePublication replaces the record with the UUID of in. The content key
@@ -77,7 +82,7 @@ func (l *Local) UpdatePublication(ctx context.Context, in api.Publication) (api.
 		if len(in.EncryptionKey) == 0 {
 			in.EncryptionKey = old.ContentKey[:]
 		}
-		next, err := PublicationIn(&in)
+		next, err := wire.PublicationIn(&in, fileURLs)
 		if err != nil {
 			return old, err
 		}
@@ -93,7 +98,7 @@ func (l *Local) UpdatePublication(ctx context.Context, in api.Publication) (api.
 	if err := l.audit(ctx, "publication updated", p.UUID); err != nil {
 		return api.Publication{}, err
 	}
-	return PublicationOut(&p), nil
+	return wire.PublicationOut(&p), nil
 }
 
 // DeletePublication deletes a publication: no license can be made for it any
@@ -114,7 +119,7 @@ func (l *Local) Publications(ctx context.Context, q client.PublicationQuery) ite
 	}
 	return list(func(after store.Cursor) ([]store.Publication, store.Cursor, error) {
 		return l.Store.Publications(ctx, store.PublicationFilter{ContentType: contentType}, store.Page{After: after, Limit: pageSize})
-	}, PublicationOut)
+	}, wire.PublicationOut)
 }
 
 // GenerateLicense issues a new license. Requests under the same key lead to one

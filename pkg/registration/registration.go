@@ -19,8 +19,8 @@ import (
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
-	"github.com/lcp-tools/lcp/pkg/records"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // ErrHidden says that the server knows a publication and does not show its
@@ -142,7 +142,7 @@ func mayBeThere(err error) bool {
 
 // recordOf is a publication in the words of the API, with its key.
 func recordOf(p *store.Publication) api.Publication {
-	out := records.PublicationOut(p)
+	out := wire.PublicationOut(p)
 	out.EncryptionKey = p.ContentKey[:]
 	out.Stamps = api.Stamps{}
 	return out

@@ -13,6 +13,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // tokenCookie is the name under which the documented server keeps the token of a
@@ -158,7 +159,7 @@ func saleType(l *store.License) string {
 
 func (s *server) userLicenses(w http.ResponseWriter, r *http.Request) error {
 	user := r.PathValue("user")
-	if whyNotText(user, maxName) != "" {
+	if wire.WhyNotText(user, wire.MaxName) != "" {
 		return problem(http.StatusNotFound, "no user can have that identifier")
 	}
 	return s.writeLicenses(w, r, store.LicenseFilter{UserID: user})

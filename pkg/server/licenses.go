@@ -3,18 +3,17 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // generateLicense issues a new license. With ?link=true it answers with where
@@ -114,7 +113,7 @@ func filterOf(r *http.Request) (store.LicenseFilter, error) {
 		f.CountDevices = true
 	}
 	for field, text := range map[string]string{"user": f.UserID, "pub": f.PublicationUUID, "device": f.DeviceID} {
-		if reason := whyNotText(text, maxName); reason != "" {
+		if reason := wire.WhyNotText(text, wire.MaxName); reason != "" {
 			return f, &license.FieldError{Field: field, Reason: reason}
 		}
 	}
@@ -295,38 +294,38 @@ func (s *server) seen(l *store.License) string {
 
 // licenseIn checks a record from a request and puts it over the one there is.
 func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.License, error) {
-	var faults faults
+	var faults wire.Faults
 	for field, text := range map[string]string{"uuid": in.UUID, "publication_id": in.PublicationID} {
-		if !isUUID(text) {
-			faults.add(field, "must be a UUID")
+		if !wire.IsUUID(text) {
+			faults.Add(field, "must be a UUID")
 		}
 	}
 	if strings.TrimSpace(in.UserID) == "" {
-		faults.add("user_id", "is missing")
+		faults.Add("user_id", "is missing")
 	}
-	faults.text("user_id", in.UserID, maxName)
-	faults.text("provider", in.Provider, maxName)
+	faults.Text("user_id", in.UserID, wire.MaxName)
+	faults.Text("provider", in.Provider, wire.MaxName)
 	if in.Provider == "" {
 		in.Provider = s.Licensing.Provider
 	}
-	if !isURI(in.Provider) {
-		faults.add("provider", "must be an absolute URI")
+	if !wire.IsURI(in.Provider) {
+		faults.Add("provider", "must be an absolute URI")
 	}
 	if !isState(in.Status) {
-		faults.add("status", "is not a status of licenses")
+		faults.Add("status", "is not a status of licenses")
 	}
 	for field, n := range map[string]*int64{"copy": in.Copy, "print": in.Print} {
 		if n != nil && *n < 0 {
-			faults.add(field, "must not be negative: leave it out for no limit")
+			faults.Add(field, "must not be negative: leave it out for no limit")
 		}
 	}
 	if in.Start != nil && in.End != nil && in.End.Before(*in.Start) {
-		faults.add("end", "lies before start")
+		faults.Add("end", "lies before start")
 	}
 	if in.End != nil && in.MaxEnd != nil && in.MaxEnd.Before(*in.End) {
-		faults.add("max_end", "lies before end")
+		faults.Add("max_end", "lies before end")
 	}
-	if err := faults.err(); err != nil {
+	if err := faults.Err(); err != nil {
 		return old, err
 	}
 	next := old
@@ -349,48 +348,6 @@ func missingPublication(err error) error {
 		return &license.FieldError{Field: "publication_id", Reason: "is not that of a publication"}
 	}
 	return err
-}
-
-// faults collects what is wrong with the fields of a request.
-type faults []error
-
-func (f *faults) add(field, format string, args ...any) {
-	*f = append(*f, &license.FieldError{Field: field, Reason: fmt.Sprintf(format, args...)})
-}
-
-// Lengths of text that is kept, in characters: of what things are found by, of a
-// URL, and of prose.
-const (
-	maxName  = 255
-	maxURL   = 4096
-	maxProse = 1 << 18
-)
-
-// text adds a fault if a text cannot be kept.
-func (f *faults) text(field, text string, limit int) {
-	if reason := whyNotText(text, limit); reason != "" {
-		f.add(field, "%s", reason)
-	}
-}
-
-// whyNotText returns what keeps a text from being kept by every database, or "".
-func whyNotText(text string, limit int) string {
-	switch {
-	case !utf8.ValidString(text):
-		return "is not valid UTF-8"
-	case strings.ContainsRune(text, 0):
-		return "has a NUL character"
-	case utf8.RuneCountInString(text) > limit:
-		return fmt.Sprintf("is longer than %d characters", limit)
-	default:
-		return ""
-	}
-}
-
-// err joins the faults in the order of their fields' names.
-func (f faults) err() error {
-	slices.SortFunc(f, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(f...)
 }
 
 func instant(t *time.Time) time.Time {

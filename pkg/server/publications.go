@@ -3,15 +3,14 @@ package server
 import (
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/api"
-	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 func (s *server) listPublications(w http.ResponseWriter, r *http.Request) error {
@@ -69,7 +68,7 @@ func (s *server) getPublication(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) getPublicationByAltID(w http.ResponseWriter, r *http.Request) error {
 	altID := r.PathValue("alt_id")
-	if whyNotText(altID, maxName) != "" {
+	if wire.WhyNotText(altID, wire.MaxName) != "" {
 		return problem(http.StatusNotFound, "no publication can have that alt_id")
 	}
 	p, err := s.Store.PublicationByAltID(r.Context(), altID)
@@ -90,7 +89,7 @@ func (s *server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err := decode(r, &in); err != nil {
 		return err
 	}
-	p, err := publicationIn(&in)
+	p, err := wire.PublicationIn(&in)
 	if err != nil {
 		return err
 	}
@@ -124,7 +123,7 @@ func (s *server) updatePublication(w http.ResponseWriter, r *http.Request) error
 	if len(in.EncryptionKey) == 0 {
 		in.EncryptionKey = known.ContentKey[:]
 	}
-	next, err := publicationIn(&in)
+	next, err := wire.PublicationIn(&in)
 	if err != nil {
 		return err
 	}
@@ -160,12 +159,8 @@ func (s *server) deletePublication(w http.ResponseWriter, r *http.Request) error
 
 // publicationOut is a record in the words of the API.
 func publicationOut(p *store.Publication, withKey bool) api.Publication {
-	out := api.Publication{
-		UUID: p.UUID, AltID: p.AltID, Provider: p.Provider, ContentType: p.ContentType, Title: p.Title,
-		Description: p.Description, Authors: strings.Join(p.Authors, ", "), Publishers: strings.Join(p.Publishers, ", "),
-		CoverURL: p.CoverURL, Href: p.Href, Size: p.Size, Checksum: p.Checksum,
-		Stamps: stamps(p.CreatedAt, p.UpdatedAt),
-	}
+	out := wire.PublicationOut(p)
+	out.Stamps = stamps(p.CreatedAt, p.UpdatedAt)
 	if withKey {
 		out.EncryptionKey = p.ContentKey[:]
 	}
@@ -174,83 +169,6 @@ func publicationOut(p *store.Publication, withKey bool) api.Publication {
 
 func stamps(created, updated time.Time) api.Stamps {
 	return api.Stamps{CreatedAt: &created, UpdatedAt: &updated, CreatedSnake: &created}
-}
-
-// publicationIn checks a record from a request and reports every fault.
-func publicationIn(in *api.Publication) (store.Publication, error) {
-	var faults faults
-	if !isUUID(in.UUID) {
-		faults.add("uuid", "must be a UUID")
-	}
-	key, err := lcpcrypto.ContentKeyFromBytes(in.EncryptionKey)
-	if err != nil || key == (lcpcrypto.ContentKey{}) {
-		faults.add("encryption_key", "must be 32 bytes in base64")
-	}
-	for field, text := range map[string]string{"title": in.Title, "content_type": in.ContentType} {
-		if strings.TrimSpace(text) == "" {
-			faults.add(field, "is missing")
-		}
-	}
-	if !isWebURL(in.Href) {
-		faults.add("href", "must be an absolute http or https URL")
-	}
-	if in.CoverURL != "" && !isWebURL(in.CoverURL) {
-		faults.add("cover_url", "must be an absolute http or https URL")
-	}
-	if in.Provider != "" && !isURI(in.Provider) {
-		faults.add("provider", "must be an absolute URI")
-	}
-	if in.Size <= 0 {
-		faults.add("size", "must be the size of the file in bytes")
-	}
-	if !isSHA256(in.Checksum) {
-		faults.add("checksum", "must be a SHA-256 in 64 hexadecimal digits")
-	}
-	for field, t := range map[string]struct {
-		text  string
-		limit int
-	}{
-		"alt_id": {in.AltID, maxName}, "content_type": {in.ContentType, maxName}, "provider": {in.Provider, maxName},
-		"href": {in.Href, maxURL}, "cover_url": {in.CoverURL, maxURL},
-		"title": {in.Title, maxProse}, "authors": {in.Authors, maxProse}, "publishers": {in.Publishers, maxProse}, "description": {in.Description, maxProse},
-	} {
-		faults.text(field, t.text, t.limit)
-	}
-	if err := faults.err(); err != nil {
-		return store.Publication{}, err
-	}
-	return store.Publication{
-		UUID: strings.ToLower(in.UUID), AltID: in.AltID, Provider: in.Provider, Title: in.Title,
-		Authors: splitNames(in.Authors), Publishers: splitNames(in.Publishers), Description: in.Description,
-		ContentType: in.ContentType, Href: in.Href, Size: in.Size, Checksum: strings.ToLower(in.Checksum),
-		CoverURL: in.CoverURL, ContentKey: key,
-	}, nil
-}
-
-func splitNames(text string) []string {
-	var names []string
-	for name := range strings.SplitSeq(text, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func isWebURL(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-}
-
-func isURI(text string) bool {
-	u, err := url.Parse(text)
-	return err == nil && u.Scheme != ""
-}
-
-func isSHA256(text string) bool {
-	return len(text) == 64 && !strings.ContainsFunc(text, func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F')
-	})
 }
 
 // audit records an administrative act. Failing to is logged: the act is done.

@@ -10,10 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // decode reads the JSON body of a request into v.
@@ -45,16 +44,10 @@ const formType = "application/x-www-form-urlencoded"
 // What is no UUID cannot be found.
 func pathID(r *http.Request) (string, error) {
 	text := r.PathValue("id")
-	if !isUUID(text) {
+	if !wire.IsUUID(text) {
 		return "", problem(http.StatusNotFound, fmt.Sprintf("%q is not the identifier of anything", text))
 	}
 	return strings.ToLower(text), nil
-}
-
-// isUUID wants the form of RFC 9562 §4, and none of the others that are in use.
-func isUUID(text string) bool {
-	_, err := uuid.Parse(text)
-	return err == nil && len(text) == 36
 }
 
 // Pages of lists.
@@ -74,7 +67,7 @@ func (p page) offset() int { return (p.number - 1) * p.size }
 // pageOf reads page and per_page.
 func pageOf(q url.Values) (page, error) {
 	p := page{1, defaultPerPage}
-	var faults faults
+	var faults wire.Faults
 	for _, v := range []struct {
 		name  string
 		value *int
@@ -86,11 +79,11 @@ func pageOf(q url.Values) (page, error) {
 		}
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > v.most {
-			faults.add(v.name, "must be an integer from 1 to %d", v.most)
+			faults.Add(v.name, "must be an integer from 1 to %d", v.most)
 		}
 		*v.value = n
 	}
-	return p, faults.err()
+	return p, faults.Err()
 }
 
 // writePage answers with one page of a list: a JSON array, the number of all in

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"time"
 
@@ -41,11 +40,7 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 	if err != nil {
 		return nil, nil, err
 	}
-	fresh, err := license.ParseTemplate(c.freshLicenseLink())
-	if err != nil {
-		return nil, nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
-	}
-	documents, err := c.statusBuilder(fresh)
+	documents, _, err := c.statusBuilder()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -152,11 +152,7 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 	if err != nil {
 		return server.Options{}, err
 	}
-	fresh, err := license.ParseTemplate(c.freshLicenseLink())
-	if err != nil {
-		return server.Options{}, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
-	}
-	builder, err := c.statusBuilder(fresh)
+	builder, fresh, err := c.statusBuilder()
 	if err != nil {
 		return server.Options{}, err
 	}
@@ -192,16 +188,21 @@ func (c *Config) freshLicenseLink() string {
 	return strings.TrimSuffix(c.PublicBaseURL, "/") + "/gateway/licenses/{license_id}"
 }
 
-func (c *Config) statusBuilder(fresh *license.Template) (*status.Builder, error) {
+// statusBuilder makes status documents, which link to fresh licenses.
+func (c *Config) statusBuilder() (b *status.Builder, fresh *license.Template, err error) {
+	if fresh, err = license.ParseTemplate(c.freshLicenseLink()); err != nil {
+		return nil, nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
+	}
 	o := status.Options{Policy: c.policy(), BaseURL: c.PublicBaseURL, License: fresh}
 	if c.Status.RenewLink != "" {
 		renew, err := license.ParseTemplate(c.Status.RenewLink)
 		if err != nil {
-			return nil, fmt.Errorf("configuration: status.renew_link: %w", err)
+			return nil, nil, fmt.Errorf("configuration: status.renew_link: %w", err)
 		}
 		o.RenewURL = renew
 	}
-	return status.NewBuilder(o)
+	b, err = status.NewBuilder(o)
+	return b, fresh, err
 }
 
 // tokenKey signs dashboard tokens. It is the same on all replicas: from the

@@ -209,7 +209,7 @@ func copyDecrypted(ctx context.Context, zw *archive.Writer, e *archive.Entry, en
 		return wrongKey(err)
 	}
 	if enc.OriginalLength >= 0 && sum.Size != enc.OriginalLength {
-		return fmt.Errorf("%w: %d bytes, not %d", archive.ErrLength, sum.Size, enc.OriginalLength)
+		return wrongKey(fmt.Errorf("%w: %d bytes, not %d", archive.ErrLength, sum.Size, enc.OriginalLength))
 	}
 	h := archive.Header{Name: e.Name, Method: archive.Store, Modified: e.Modified, Sum: sum}
 	if enc.Deflated {
@@ -276,7 +276,7 @@ func wrongKey(err error) error {
 	switch {
 	case errors.Is(err, lcpcrypto.ErrPadding):
 		return err
-	case errors.As(err, &corrupt), errors.Is(err, archive.ErrDamaged), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &corrupt), errors.Is(err, archive.ErrDamaged), errors.Is(err, archive.ErrLength), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the key is not the right one, or the data are damaged: %w", err)
 	default:
 		return err

@@ -47,6 +47,7 @@ func (o *licenseOptions) addRightsFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.request.AltID, "alt-id", "", "the alternative `ID` of the publication")
 	fs.StringVar(&o.start, "start", "", "rights begin at `DATE`, as in 2030-01-31 or 2030-01-31T12:00:00Z")
 	fs.StringVar(&o.end, "end", "", "rights end at `DATE`")
+	fs.StringVar(&o.request.PlayDuration, "play-duration", "", "rights end a `DURATION`, as in PT48H or P14D, after the first device is registered, if not before")
 	fs.Int64Var(&o.copy, "copy", 0, "at most `N` characters may be copied (default: no limit)")
 	fs.Int64Var(&o.print, "print", 0, "at most `N` pages may be printed (default: no limit)")
 }
@@ -90,7 +91,7 @@ func (o *licenseOptions) override(r *api.LicenseRequest, flags *pflag.FlagSet) {
 		"user": {&r.UserID, &o.request.UserID}, "user-name": {&r.UserName, &o.request.UserName},
 		"user-email": {&r.UserEmail, &o.request.UserEmail}, "profile": {&r.Profile, &o.request.Profile},
 		"hint": {&r.TextHint, &o.request.TextHint}, "publication": {&r.PublicationID, &o.request.PublicationID},
-		"alt-id": {&r.AltID, &o.request.AltID},
+		"alt-id": {&r.AltID, &o.request.AltID}, "play-duration": {&r.PlayDuration, &o.request.PlayDuration},
 	} {
 		if flags.Changed(flag) {
 			*field.to = *field.from

@@ -23,9 +23,10 @@ type LicenseRequest struct {
 	UserEncrypted []string   `json:"user_encrypted,omitempty"` // names of the fields to encrypt: name, email, id
 	Start         *time.Time `json:"start,omitempty"`
 	End           *time.Time `json:"end,omitempty"`
-	Copy          *int64     `json:"copy,omitempty"`    // characters; absent is no limit
-	Print         *int64     `json:"print,omitempty"`   // pages; absent is no limit
-	Profile       string     `json:"profile,omitempty"` // URI; the server's default if absent
+	Copy          *int64     `json:"copy,omitempty"`          // characters; absent is no limit
+	Print         *int64     `json:"print,omitempty"`         // pages; absent is no limit
+	PlayDuration  string     `json:"play_duration,omitempty"` // ISO 8601, from the registration of the first device: the license ends then, if not before
+	Profile       string     `json:"profile,omitempty"`       // URI; the server's default if absent
 	TextHint      string     `json:"text_hint"`
 	PassHash      string     `json:"pass_hash"` // SHA-256 of the passphrase, 64 hexadecimal digits
 }
@@ -62,6 +63,7 @@ type LicenseInfo struct {
 	MaxEnd           *time.Time `json:"max_end,omitempty"`
 	Copy             *int64     `json:"copy,omitempty"`
 	Print            *int64     `json:"print,omitempty"`
+	PlayDuration     string     `json:"play_duration,omitempty"`
 	Status           string     `json:"status"`
 	Updated          *time.Time `json:"updated,omitempty"`
 	StatusUpdated    *time.Time `json:"status_updated,omitempty"`

@@ -160,14 +160,15 @@ func (g Grant) LogValue() slog.Value {
 }
 
 // LicenseRequest returns what to ask the License API for, given the UUID of the
-// publication that Terms.AssetID names. The play duration has no place there.
+// publication that Terms.AssetID names.
 func (g Grant) LicenseRequest(publication string) api.LicenseRequest {
 	t := g.Terms
 	return api.LicenseRequest{
 		PublicationID: publication,
 		UserID:        t.User.ID, UserName: t.User.Name, UserEmail: t.User.Email, UserEncrypted: t.User.Encrypted,
 		Start: optional(t.Start), End: optional(t.End), Copy: t.Copy, Print: t.Print,
-		Profile: t.Profile, TextHint: t.TextHint, PassHash: t.PassHash,
+		PlayDuration: t.PlayDuration.String(),
+		Profile:      t.Profile, TextHint: t.TextHint, PassHash: t.PassHash,
 	}
 }
 

@@ -148,10 +148,11 @@ var setters = map[string]func(r *api.LicenseRequest, cell string) error{
 		r.UserEncrypted = strings.FieldsFunc(cell, func(c rune) bool { return strings.ContainsRune(",; ", c) })
 		return nil
 	},
-	"start": func(r *api.LicenseRequest, cell string) error { return setDate(&r.Start, cell) },
-	"end":   func(r *api.LicenseRequest, cell string) error { return setDate(&r.End, cell) },
-	"copy":  func(r *api.LicenseRequest, cell string) error { return setNumber(&r.Copy, cell) },
-	"print": func(r *api.LicenseRequest, cell string) error { return setNumber(&r.Print, cell) },
+	"start":         func(r *api.LicenseRequest, cell string) error { return setDate(&r.Start, cell) },
+	"end":           func(r *api.LicenseRequest, cell string) error { return setDate(&r.End, cell) },
+	"copy":          func(r *api.LicenseRequest, cell string) error { return setNumber(&r.Copy, cell) },
+	"print":         func(r *api.LicenseRequest, cell string) error { return setNumber(&r.Print, cell) },
+	"play_duration": func(r *api.LicenseRequest, cell string) error { r.PlayDuration = cell; return nil },
 }
 
 func setDate(to **time.Time, cell string) error {
@@ -316,7 +317,7 @@ func (rd Reading) finish(row Row, passphrase string) Row {
 	}
 	for field, value := range map[*string]string{
 		&r.UserID: d.UserID, &r.UserName: d.UserName, &r.UserEmail: d.UserEmail,
-		&r.Profile: d.Profile, &r.TextHint: d.TextHint, &r.PassHash: d.PassHash,
+		&r.PlayDuration: d.PlayDuration, &r.Profile: d.Profile, &r.TextHint: d.TextHint, &r.PassHash: d.PassHash,
 	} {
 		if *field == "" {
 			*field = value

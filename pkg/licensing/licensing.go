@@ -20,6 +20,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/rights"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -58,11 +59,15 @@ func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest)
 	if err != nil {
 		return nil, err
 	}
+	play, err := playDuration(r.PlayDuration)
+	if err != nil {
+		return nil, err
+	}
 	now := s.Now().UTC().Truncate(time.Second)
 	rec := store.License{
 		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
 		Provider: s.Provider, Profile: uri,
-		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print,
+		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print, PlayDuration: play,
 		Status: string(status.Ready), StatusUpdated: now, Issued: now,
 	}
 	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
@@ -218,6 +223,18 @@ func newRequest(rec store.License, pub store.Publication, r api.LicenseRequest) 
 		},
 		Profile: rec.Profile, TextHint: r.TextHint, PassHash: r.PassHash,
 	}
+}
+
+// playDuration is how the record of a license keeps a duration.
+func playDuration(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	d, err := rights.ParseDuration(text)
+	if err != nil {
+		return "", &license.FieldError{Field: "play_duration", Reason: err.Error()}
+	}
+	return d.String(), nil
 }
 
 func instant(t *time.Time) time.Time {

@@ -13,7 +13,8 @@ func LicenseOut(l *store.License) api.LicenseInfo {
 	out := api.LicenseInfo{
 		UUID: l.UUID, UserID: l.UserID, PublicationID: l.PublicationUUID, Provider: l.Provider,
 		Start: optional(l.Start), End: optional(l.End), MaxEnd: optional(l.MaxEnd), Copy: l.Copy, Print: l.Print,
-		Status: l.Status, Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
+		PlayDuration: l.PlayDuration,
+		Status:       l.Status, Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
 		PublicationTitle: l.PublicationTitle,
 	}
 	latest := slices.MaxFunc([]time.Time{l.Issued, l.Updated, l.StatusUpdated}, time.Time.Compare)

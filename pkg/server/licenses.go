@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/rights"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/wire"
@@ -280,7 +282,8 @@ func (s *server) licenseOut(l *store.License) api.LicenseInfo {
 	return api.LicenseInfo{
 		UUID: l.UUID, UserID: l.UserID, PublicationID: l.PublicationUUID, Provider: l.Provider,
 		Start: optional(l.Start), End: optional(l.End), MaxEnd: optional(l.MaxEnd), Copy: l.Copy, Print: l.Print,
-		Status: s.seen(l), Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
+		PlayDuration: l.PlayDuration,
+		Status:       s.seen(l), Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
 		PublicationTitle: l.PublicationTitle, Stamps: stamps(l.Issued, latest(l.Issued, l.Updated, l.StatusUpdated)),
 	}
 }
@@ -325,6 +328,9 @@ func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.Licens
 	if in.End != nil && in.MaxEnd != nil && in.MaxEnd.Before(*in.End) {
 		faults.Add("max_end", "lies before end")
 	}
+	if _, err := rights.ParseDuration(in.PlayDuration); in.PlayDuration != "" && err != nil {
+		faults.Add("play_duration", "%s", err.Error())
+	}
 	if err := faults.Err(); err != nil {
 		return old, err
 	}
@@ -336,6 +342,7 @@ func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.Licens
 	}
 	next.Start, next.End, next.MaxEnd = instant(in.Start), instant(in.End), instant(in.MaxEnd)
 	next.Copy, next.Print = in.Copy, in.Print
+	next.PlayDuration = cmp.Or(in.PlayDuration, old.PlayDuration) // which clients of the documented server do not know
 	if next.MaxEnd.IsZero() && !next.End.IsZero() {
 		next.MaxEnd = maxEnd(s.Policy, next.End)
 	}

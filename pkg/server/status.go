@@ -2,12 +2,14 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/rights"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -86,7 +88,12 @@ func (s *server) moveAs(w http.ResponseWriter, r *http.Request, device status.De
 	l, history, err := s.Store.ChangeLicense(r.Context(), id, device.ID,
 		func(l store.License, registered bool) (store.License, []store.Event, error) {
 			device.Registered = registered
-			rec, events, err := m(recordOf(&l), device)
+			rec := recordOf(&l)
+			var err error
+			if rec.PlayEnd, err = playEnd(&l, s.Now()); err != nil {
+				return l, nil, err
+			}
+			rec, events, err := m(rec, device)
 			if refused = err; err != nil {
 				return l, nil, err
 			}
@@ -152,9 +159,23 @@ func recordOf(l *store.License) status.Record {
 	}
 }
 
+// playEnd is when a license ends if its first device is registered at a time, or
+// zero if that has no part in it. What cannot be used before its start lasts from
+// then on.
+func playEnd(l *store.License, registered time.Time) (time.Time, error) {
+	if l.PlayDuration == "" {
+		return time.Time{}, nil
+	}
+	d, err := rights.ParseDuration(l.PlayDuration)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("play duration of license %q: %w", l.UUID, err)
+	}
+	return rights.PlayEnd(l.End, d, latest(registered, l.Start)), nil
+}
+
 // withRecord puts what a move may change back.
 func withRecord(l store.License, r status.Record) store.License {
-	l.Status, l.End, l.MaxEnd = string(r.State), r.End, r.MaxEnd
+	l.Status, l.Start, l.End, l.MaxEnd = string(r.State), r.Start, r.End, r.MaxEnd
 	l.Updated, l.StatusUpdated = r.Updated, r.StatusUpdated
 	return l
 }

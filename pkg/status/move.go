@@ -60,7 +60,8 @@ func (p Policy) whyNotRenew(r Record, now time.Time) string {
 
 // Register registers a device with a license (LSD §3.3), one whose rights have
 // not begun included: that is for the app to wait for. The first device makes
-// the license active. A device that is registered already changes nothing, and
+// the license active, and one that lasts from then on has its end from then on:
+// see Record.PlayEnd. A device that is registered already changes nothing, and
 // there is no event. The refusal is ErrRegistration.
 func Register(r Record, by Device, now time.Time) (Record, []Event, error) {
 	switch seen := r.Seen(now); {
@@ -79,8 +80,28 @@ func Register(r Record, by Device, now time.Time) (Record, []Event, error) {
 	if by.Registered { // the record was made ready by hand
 		return moved, nil, nil
 	}
+	if r.Devices == 0 && !r.PlayEnd.IsZero() {
+		moved = moved.began(r, now)
+	}
 	moved.Devices++
 	return moved, happened(EventRegister, by, now), nil
+}
+
+// began returns r, which was before, with its end where the use of it puts it, if
+// that is earlier. Renewals still add as much as they could have added before.
+func (r Record) began(before Record, now time.Time) Record {
+	end := instant(r.PlayEnd)
+	if !r.End.IsZero() && !end.Before(r.End) {
+		return r
+	}
+	if !r.End.IsZero() && !r.MaxEnd.IsZero() {
+		r.MaxEnd = r.MaxEnd.Add(end.Sub(r.End))
+	}
+	r.End = end
+	if r.Start.After(r.End) {
+		r.Start = r.End
+	}
+	return r.touched(before, now)
 }
 
 // Renew moves the end of a license later (LSD §3.5): to the end asked for, which

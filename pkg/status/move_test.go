@@ -531,3 +531,33 @@ func TestParseState(t *testing.T) {
 		}
 	}
 }
+
+func TestPlayBeginsWithTheFirstDevice(t *testing.T) {
+	t.Parallel()
+	soon := noon.Add(2 * day)
+	for name, tt := range map[string]struct {
+		end, maxEnd, playEnd time.Time
+		devices              int
+		wantEnd, wantMax     time.Time
+		moved                bool
+	}{
+		"earlier than the end":     {noon.Add(7 * day), noon.Add(47 * day), soon, 0, soon, noon.Add(42 * day), true},
+		"without an end":           {time.Time{}, time.Time{}, soon, 0, soon, time.Time{}, true},
+		"later than the end":       {noon.Add(day), noon.Add(8 * day), soon, 0, noon.Add(day), noon.Add(8 * day), false},
+		"none":                     {noon.Add(day), noon.Add(8 * day), time.Time{}, 0, noon.Add(day), noon.Add(8 * day), false},
+		"not with a second device": {noon.Add(7 * day), noon.Add(47 * day), soon, 1, noon.Add(7 * day), noon.Add(47 * day), false},
+	} {
+		r := loan(status.Ready)
+		r.End, r.MaxEnd, r.PlayEnd, r.Devices = tt.end, tt.maxEnd, tt.playEnd, tt.devices
+		if tt.devices > 0 {
+			r.State = status.Active
+		}
+		got, events, err := status.Register(r, tablet, noon)
+		if err != nil || len(events) != 1 {
+			t.Fatalf("%s: %v, %d events", name, err, len(events))
+		}
+		if !got.End.Equal(tt.wantEnd) || !got.MaxEnd.Equal(tt.wantMax) || got.Updated.Equal(got.StatusUpdated) != tt.moved {
+			t.Errorf("%s: end %s, at most %s, license updated %s", name, got.End, got.MaxEnd, got.Updated)
+		}
+	}
+}

@@ -48,6 +48,7 @@ type Record struct {
 	Start         time.Time
 	End           time.Time
 	MaxEnd        time.Time // no renewal goes beyond it; if zero, see Policy.MaxEnd
+	PlayEnd       time.Time // when it would end were its first device registered now; if zero, that changes no end
 	Issued        time.Time
 	Updated       time.Time // of the license document; zero: never since it was issued
 	StatusUpdated time.Time

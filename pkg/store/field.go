@@ -8,11 +8,12 @@ import (
 )
 
 // Lengths of text, in characters, that every database can keep: of what is
-// indexed, of a URL, and of prose.
+// indexed, of a URL, of prose, and of an ISO 8601 duration.
 const (
-	maxName  = 255
-	maxURL   = 4096
-	maxProse = 1 << 20
+	maxName     = 255
+	maxURL      = 4096
+	maxProse    = 1 << 20
+	maxDuration = 64
 )
 
 // A field is a text to be stored, under the name that the API gives it.

@@ -23,6 +23,7 @@ type License struct {
 	MaxEnd          time.Time // no renewal goes beyond it
 	Copy            *int64    // characters; nil: no limit
 	Print           *int64    // pages; nil: no limit
+	PlayDuration    string    // from the registration of the first device, which may bring End forward (ISO 8601); "": none
 	Status          string    // state of the license (LSD §2.3) as last stored: that it expired may not be
 	StatusUpdated   time.Time
 	Issued          time.Time
@@ -55,6 +56,7 @@ func (l *License) check() error {
 		field{"provider", l.Provider, maxName},
 		field{"profile", l.Profile, maxName},
 		field{"status", l.Status, maxName},
+		field{"play_duration", l.PlayDuration, maxDuration},
 	)
 }
 
@@ -102,20 +104,20 @@ func (l *licenseRow) complete() bool { return int64(len(l.history)) == l.events 
 const (
 	licenseColumns = `l.seq, l.uuid, l.publication_uuid, l.user_id, l.provider, l.profile, l.rights_start, l.rights_end,
 	l.rights_max_end, l.rights_copy, l.rights_print, l.status, l.status_updated, l.issued, l.updated, l.device_count,
-	l.event_count, (SELECT r.replaced_at FROM replacements r WHERE r.publication_uuid = l.publication_uuid)`
+	l.event_count, l.play_duration, (SELECT r.replaced_at FROM replacements r WHERE r.publication_uuid = l.publication_uuid)`
 	selectLicense      = "SELECT " + licenseColumns + " FROM licenses l WHERE l.uuid = ?"
 	selectTitled       = "SELECT " + licenseColumns + ", p.title, p.alt_id FROM "
 	joinPublication    = " JOIN publications p ON p.uuid = l.publication_uuid"
 	selectTitledByUUID = selectTitled + "licenses l" + joinPublication + " WHERE l.uuid = ?"
 	insertLicense      = `INSERT INTO licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
-	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count, uuid)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count,
+	play_duration, uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	updateLicense = `UPDATE licenses SET publication_uuid = ?, user_id = ?, provider = ?, profile = ?, rights_start = ?,
 	rights_end = ?, rights_max_end = ?, rights_copy = ?, rights_print = ?, status = ?, status_updated = ?, issued = ?,
-	updated = ?, device_count = ?, event_count = ? WHERE uuid = ?`
+	updated = ?, device_count = ?, event_count = ?, play_duration = ? WHERE uuid = ?`
 	retireLicense = `INSERT INTO deleted_licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
-	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count, uuid,
-	deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count,
+	play_duration, uuid, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 	deleteLicense = "DELETE FROM licenses WHERE uuid = ?"
 	takenLicenses = `SELECT (SELECT COUNT(*) FROM licenses WHERE uuid = ?)
 	+ (SELECT COUNT(*) FROM deleted_licenses WHERE uuid = ?)`
@@ -127,7 +129,7 @@ func (l *licenseRow) args() []any {
 	return []any{
 		l.PublicationUUID, l.UserID, l.Provider, l.Profile, millis(l.Start), millis(l.End),
 		millis(l.MaxEnd), l.Copy, l.Print, l.Status, millis(l.StatusUpdated), millis(l.Issued), millis(l.Updated),
-		l.DeviceCount, l.events, l.UUID,
+		l.DeviceCount, l.events, l.PlayDuration, l.UUID,
 	}
 }
 
@@ -137,7 +139,7 @@ func scanColumns(r row, more ...any) (licenseRow, error) {
 	var start, end, maxEnd, statusUpdated, issued, updated, replaced sql.NullInt64
 	err := r.Scan(append([]any{
 		&l.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
-		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount, &l.events, &replaced,
+		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount, &l.events, &l.PlayDuration, &replaced,
 	}, more...)...)
 	l.Start, l.End, l.MaxEnd = fromMillis(start), fromMillis(end), fromMillis(maxEnd)
 	l.StatusUpdated, l.Issued, l.Updated = fromMillis(statusUpdated), fromMillis(issued), fromMillis(updated)

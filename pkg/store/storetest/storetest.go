@@ -178,6 +178,7 @@ func license(n int, publication string) store.License {
 		End:             epoch.AddDate(0, 0, 14).Add(123 * time.Millisecond),
 		MaxEnd:          epoch.AddDate(0, 2, 0),
 		Copy:            &limit,
+		PlayDuration:    "PT48H",
 		Status:          "ready",
 		StatusUpdated:   epoch,
 		Issued:          epoch,

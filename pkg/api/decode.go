@@ -37,19 +37,40 @@ func Decode(r io.Reader, v any) error {
 	var faults []error
 	err = eachMember(data, func(name string, value json.RawMessage) {
 		into, known := fields[name]
-		reason := "is not a known field"
+		var fault error
 		switch {
-		case known && into == nil:
-			reason = "is there twice"
-		case known:
-			reason = decodeMember(value, into)
+		case !known:
+			fault = errors.New("is not a known field")
+		case into == nil:
+			fault = errors.New("is there twice")
+		default:
+			fault = decodeMember(value, into)
 			fields[name] = nil
 		}
-		if reason != "" {
-			faults = append(faults, &license.FieldError{Field: strings.ToValidUTF8(name, "\ufffd"), Reason: reason})
-		}
+		faults = append(faults, within(strings.ToValidUTF8(name, "\ufffd"), fault)...)
 	})
 	return errors.Join(append(faults, err)...)
+}
+
+// within returns the faults of a field: its own, or those of the object that it
+// is, whose type decodes itself with Decode, by their paths.
+func within(field string, err error) []error {
+	if err == nil {
+		return nil
+	}
+	inner, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{&license.FieldError{Field: field, Reason: err.Error()}}
+	}
+	var faults []error
+	for _, err := range inner.Unwrap() {
+		if f, ok := errors.AsType[*license.FieldError](err); ok {
+			faults = append(faults, &license.FieldError{Field: field + "." + f.Field, Reason: f.Reason})
+		} else {
+			faults = append(faults, &license.FieldError{Field: field, Reason: err.Error()})
+		}
+	}
+	return faults
 }
 
 // checkObject says what is wrong with JSON that is none, or no object.
@@ -108,28 +129,32 @@ func fieldsOf(v any) map[string]any {
 
 // decodeMember reads a value into what a field points to, and returns what is
 // wrong with it.
-func decodeMember(value json.RawMessage, into any) (reason string) {
+func decodeMember(value json.RawMessage, into any) error {
 	if !utf8.Valid(value) {
-		return "is not valid UTF-8"
+		return errors.New("is not valid UTF-8")
 	}
 	if hasHalfSurrogate(value) {
-		return "has half of a surrogate pair"
+		return errors.New("has half of a surrogate pair")
 	}
 	err := json.Unmarshal(value, into)
 	var kind *json.UnmarshalTypeError
 	var base64Error base64.CorruptInputError
-	_, isDate := into.(**time.Time)
+	isDate := false
+	switch into.(type) {
+	case *time.Time, **time.Time:
+		isDate = true
+	}
 	switch {
 	case err == nil:
-		return ""
+		return nil
 	case isDate:
-		return "must be a date and time as in 2030-01-31T12:00:00Z"
+		return errors.New("must be a date and time as in 2030-01-31T12:00:00Z")
 	case errors.As(err, &base64Error):
-		return "must be base64"
+		return errors.New("must be base64")
 	case errors.As(err, &kind):
-		return fmt.Sprintf("must be %s, not a JSON %s", wanted(kind.Type), kind.Value)
+		return fmt.Errorf("must be %s, not a JSON %s", wanted(kind.Type), kind.Value)
 	default:
-		return err.Error()
+		return err
 	}
 }
 

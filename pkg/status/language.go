@@ -1,6 +1,9 @@
 package status
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A Language is one that users can be addressed in. The zero value is English.
 type Language uint8
@@ -20,11 +23,33 @@ const (
 // String returns the language tag (RFC 5646), as in a Content-Language header.
 func (l Language) String() string { return l.text().tag }
 
+// Languages lists the languages that there are, English first.
+func Languages() []Language {
+	list := make([]Language, len(texts))
+	for l := range list {
+		list[l] = Language(l)
+	}
+	return list
+}
+
+// ParseLanguage reads a language tag. Regions and scripts are not told apart:
+// pt-BR is Portuguese. It reports whether the language is one of those there are.
+func ParseLanguage(tag string) (Language, bool) {
+	if tag == "*" {
+		return English, false
+	}
+	return languageOf(tag, nil)
+}
+
 // Match returns the language that suits the value of an Accept-Language header
-// best, which is English if none does. Regions and scripts are not told apart:
-// pt-BR is Portuguese. What cannot be read is passed over.
-func Match(header string) Language {
-	best, bestQuality := English, 0
+// best, which is English if none does. Regions and scripts are not told apart.
+// What cannot be read is passed over.
+func Match(header string) Language { return MatchAmong(header, nil) }
+
+// MatchAmong is Match where not all languages can be had: it returns one of
+// those given, the first of them if none suits. None given are all.
+func MatchAmong(header string, among []Language) Language {
+	best, bestQuality := firstOf(among), 0
 	for header != "" {
 		var item string
 		item, header, _ = strings.Cut(header, ",")
@@ -32,17 +57,25 @@ func Match(header string) Language {
 		if quality <= bestQuality {
 			continue
 		}
-		if l, ok := languageOf(tag); ok {
+		if l, ok := languageOf(tag, among); ok {
 			best, bestQuality = l, quality
 		}
 	}
 	return best
 }
 
+// firstOf is the language for those who have no wish, or one that cannot be met.
+func firstOf(among []Language) Language {
+	if len(among) == 0 {
+		return English
+	}
+	return among[0]
+}
+
 // languageOf finds the language of a tag, or of * for any.
-func languageOf(tag string) (Language, bool) {
+func languageOf(tag string, among []Language) (Language, bool) {
 	if tag == "*" {
-		return English, true
+		return firstOf(among), true
 	}
 	const lower = 'a' - 'A'
 	if len(tag) < 2 || len(tag) > 2 && tag[2] != '-' {
@@ -50,7 +83,7 @@ func languageOf(tag string) (Language, bool) {
 	}
 	for l := range texts {
 		if t := texts[l].tag; tag[0]|lower == t[0] && tag[1]|lower == t[1] {
-			return Language(l), true
+			return Language(l), len(among) == 0 || slices.Contains(among, Language(l))
 		}
 	}
 	return English, false

@@ -49,6 +49,41 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestMatchAmong(t *testing.T) {
+	t.Parallel()
+	among := []status.Language{status.Dutch, status.French}
+	tests := map[string]status.Language{
+		"":                              status.Dutch,
+		"fr":                            status.French,
+		"en, fr;q=0.1":                  status.French,
+		"de, ja":                        status.Dutch,
+		"*":                             status.Dutch,
+		"fr;q=0.1, *;q=0.2":             status.Dutch,
+		"en;q=0.9, fr-CA;q=0.5, nl;q=0": status.French,
+	}
+	for header, want := range tests {
+		if got := status.MatchAmong(header, among); got != want {
+			t.Errorf("MatchAmong(%q) = %s, want %s", header, got, want)
+		}
+	}
+}
+
+func TestParseLanguage(t *testing.T) {
+	t.Parallel()
+	for _, l := range status.Languages() {
+		for _, tag := range []string{l.String(), strings.ToUpper(l.String()), l.String() + "-XX"} {
+			if got, ok := status.ParseLanguage(tag); got != l || !ok {
+				t.Errorf("ParseLanguage(%q) = %s, %v", tag, got, ok)
+			}
+		}
+	}
+	for _, tag := range []string{"", "*", "sv", "e", "english", "e-"} {
+		if got, ok := status.ParseLanguage(tag); ok {
+			t.Errorf("ParseLanguage(%q) = %s", tag, got)
+		}
+	}
+}
+
 // What browsers and apps send is understood as the reference implementation of
 // BCP 47 matching does.
 func TestMatchAsBCP47(t *testing.T) {

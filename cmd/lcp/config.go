@@ -19,6 +19,7 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
 )
 
 // Config is the configuration of all commands. It has the keys of the documented
@@ -32,6 +33,7 @@ type Config struct {
 	Access        Access        `yaml:"access"`
 	License       License       `yaml:"license"`
 	Status        Status        `yaml:"status"`
+	Hint          Hint          `yaml:"hint"`
 	Dashboard     Dashboard     `yaml:"dashboard"`
 	Certificate   Certificate   `yaml:"certificate"`
 	JWT           JWT           `yaml:"jwt"`
@@ -46,7 +48,8 @@ type Config struct {
 	TrustForwardedFor bool          `yaml:"trust_forwarded_for"` // a proxy of ours sets X-Forwarded-For
 	ShutdownTimeout   time.Duration `yaml:"shutdown_timeout"`    // for requests in hand
 
-	file string // that was read, or ""
+	file string        // that was read, or ""
+	hint provider.Hint // with what its files hold
 }
 
 // Access is the one user that the documented server's private routes know.
@@ -147,6 +150,7 @@ func loadConfig(file, dataDir string) (Config, error) {
 		}
 	}
 	c.readSecretFiles(&faults)
+	c.readHint(&faults)
 	c.fillGaps()
 	c.validate(&faults)
 	if err := faults.err(); err != nil {
@@ -198,6 +202,7 @@ func (c *Config) validate(f *configFaults) {
 		f.add("certificate", "cert and private_key go together")
 	}
 	c.validateLinks(f)
+	c.validateHint(f)
 	c.validateAccess(f)
 	c.validateServer(f)
 }

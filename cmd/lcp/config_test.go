@@ -305,6 +305,15 @@ resources: [a]
 				"shutdown_timeout: -1s is not more than nothing",
 			},
 		},
+		"hint page": {
+			text: "hint: {text: a, text_file: missing.md, link: 'javascript:alert(1)', languages: [en, English]}",
+			want: []string{
+				`hint.languages: "English" is not the tag of a language, as in en or pt-BR`,
+				`hint.link: "javascript:alert(1)" is not an absolute http or https URL`,
+				"hint.text_file: goes without hint.text",
+				"hint.text_file: read missing.md: no such file or directory",
+			},
+		},
 		"keys given twice": {
 			text: "port: 1\nport: 2\njwt:\n  admin: {a: b, a: c}\n",
 			want: []string{`jwt.admin: user "a" is there twice`, "port: is there twice"},

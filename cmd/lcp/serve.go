@@ -24,6 +24,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/server"
 	"github.com/lcp-tools/lcp/pkg/status"
 )
@@ -168,9 +169,14 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 	if err != nil {
 		return server.Options{}, err
 	}
+	providers, err := provider.NewDirectory(provider.Options{Default: c.defaultProvider(), Now: time.Now, Log: log})
+	if err != nil {
+		return server.Options{}, fmt.Errorf("configuration: %w", err)
+	}
 	return server.Options{
 		Store: service.Store, Licensing: service, Access: api, DashboardAccess: dashboard, Tokens: tokens, Status: builder,
-		Policy: c.policy(), FreshLink: fresh,
+		Providers: providers,
+		Policy:    c.policy(), FreshLink: fresh,
 		Dashboard: server.Dashboard{
 			SharingThreshold: c.Dashboard.ExcessiveSharingThreshold, LimitToLast12Months: c.Dashboard.LimitToLast12Months,
 		},

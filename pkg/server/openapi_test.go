@@ -147,7 +147,8 @@ func withoutStore(tb testing.TB) (o server.Options, keys, tokens map[access.Role
 	authenticator := access.NewAuthenticator(known, nil)
 	return server.Options{
 		Access: authenticator, DashboardAccess: authenticator, Tokens: issuer, Metrics: metrics, Resources: tb.TempDir(),
-		Now: now, Log: slog.New(slog.DiscardHandler),
+		Providers: newProviders(tb),
+		Now:       now, Log: slog.New(slog.DiscardHandler),
 	}, keys, tokens
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -29,6 +30,7 @@ type Options struct {
 	Access          *access.Authenticator // of the API
 	DashboardAccess *access.Authenticator // of logins to the dashboard
 	Tokens          *access.Tokens
+	Providers       *provider.Directory
 	Status          *status.Builder // status documents
 	Policy          status.Policy   // of renewals
 	FreshLink       *license.Template
@@ -50,14 +52,15 @@ type Dashboard struct {
 
 // Limits bounds how often callers may come, by their address. Zero is no limit.
 type Limits struct {
-	PublicPerSecond float64 // status, register, renew, return
+	PublicPerSecond float64 // status, register, renew, return, hint
 }
 
 // server has the routes.
 type server struct {
 	Options
 	public   *access.Limiter // nil for no limit
-	patterns []string        // of the routes
+	hints    hintPages
+	patterns []string // of the routes
 }
 
 // Handler returns the routes of the license server.
@@ -109,6 +112,8 @@ func (s *server) routes() *http.ServeMux {
 	public("POST /register/{id}", s.register)
 	public("PUT /renew/{id}", s.renew)
 	public("PUT /return/{id}", s.returnLicense)
+	public("GET /hint/{id}", s.hint)
+	public("GET /hint/{provider}/{id}", s.hint)
 
 	mux.Handle("POST /dashdata/login", s.route("POST /dashdata/login", s.login))
 	dashboard("GET /dashdata/data", access.ReadFigures, s.dashboardData)

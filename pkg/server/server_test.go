@@ -238,7 +238,7 @@ func (r *rig) newOptions(t *testing.T) server.Options {
 	return server.Options{
 		Store: r.store, Licensing: r.newLicensing(t, policy),
 		Access: access.NewAuthenticator(r.store, guesses), DashboardAccess: access.NewAuthenticator(r.store, guesses), Tokens: tokens,
-		Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
+		Providers: newProviders(t), Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
 		Metrics: metrics, Now: r.clock.now,
 		Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}

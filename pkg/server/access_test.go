@@ -26,6 +26,7 @@ var mayCall = map[string]string{
 	"GET /dashdata/report-licenses": "av",
 
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
+	"GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
 	"POST /dashdata/login": "", "GET /health": "", "GET /openapi.json": "", "GET /docs": "", "GET /resources/": "", "/": "",
 }
 

@@ -69,8 +69,9 @@ func May(r Role, a Action) bool {
 
 // A Principal is a caller who was recognized.
 type Principal struct {
-	Name string // of the user, or of the key
-	Role Role
+	Name     string // of the user, or of the key
+	Role     Role
+	Provider string // identifier of the provider whose matters alone it may see and do; "" for all
 }
 
 // Refusals of credentials.
@@ -87,6 +88,8 @@ type User struct {
 	Name string
 	Role Role
 	Hash string // of the password, from HashPassword
+
+	Provider string // as of a Principal
 }
 
 // A Directory knows users and keys. A missing one is no error but a false.
@@ -131,7 +134,7 @@ func (a *Authenticator) Basic(ctx context.Context, from, name, password string) 
 			return Principal{}, err
 		}
 	}
-	return Principal{Name: user.Name, Role: user.Role}, nil
+	return Principal{Name: user.Name, Role: user.Role, Provider: user.Provider}, nil
 }
 
 // verifyOnce verifies a password once for all who send the same one from the same

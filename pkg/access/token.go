@@ -44,7 +44,8 @@ const tokenAudience = "dashboard"
 
 // claims are what a token says.
 type claims struct {
-	Role Role `json:"role"`
+	Role     Role   `json:"role"`
+	Provider string `json:"provider,omitempty"`
 	jwt.RegisteredClaims
 }
 
@@ -52,7 +53,7 @@ type claims struct {
 func (t *Tokens) Issue(p Principal) (string, time.Time, error) {
 	now := t.now()
 	end := now.Add(TokenLifetime)
-	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{p.Role, jwt.RegisteredClaims{
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims{p.Role, p.Provider, jwt.RegisteredClaims{
 		Subject: p.Name, Audience: jwt.ClaimStrings{tokenAudience},
 		IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(end),
 	}})
@@ -77,5 +78,5 @@ func (t *Tokens) Verify(text string) (Principal, error) {
 	if _, err := ParseRole(string(c.Role)); err != nil {
 		return Principal{}, ErrCredentials
 	}
-	return Principal{Name: c.Subject, Role: c.Role}, nil
+	return Principal{Name: c.Subject, Role: c.Role, Provider: c.Provider}, nil
 }

@@ -23,21 +23,22 @@ type Account struct {
 	Name      string
 	Kind      string // KindUser or KindKey
 	Role      access.Role
+	Provider  string // whose it is, by identifier; "" for the whole server's
 	CreatedAt time.Time
 }
 
 const (
-	selectUser = "SELECT name, role, hash FROM users WHERE name = ?"
+	selectUser = "SELECT name, role, hash, provider FROM users WHERE name = ?"
 	anyUser    = "SELECT COUNT(*) FROM (SELECT name FROM users LIMIT 1) one"
-	insertUser = "INSERT INTO users (role, hash, created_at, name) VALUES (?, ?, ?, ?)"
-	updateUser = "UPDATE users SET role = ?, hash = ? WHERE name = ?"
+	insertUser = "INSERT INTO users (role, hash, provider, created_at, name) VALUES (?, ?, ?, ?, ?)"
+	updateUser = "UPDATE users SET role = ?, hash = ?, provider = ? WHERE name = ?"
 	deleteUser = "DELETE FROM users WHERE name = ?"
-	selectKey  = "SELECT name, role FROM api_keys WHERE hash = ?"
+	selectKey  = "SELECT name, role, provider FROM api_keys WHERE hash = ?"
 	takenKey   = "SELECT name FROM api_keys WHERE name = ? OR hash = ?"
-	insertKey  = "INSERT INTO api_keys (name, role, hash, created_at) VALUES (?, ?, ?, ?)"
+	insertKey  = "INSERT INTO api_keys (name, role, provider, hash, created_at) VALUES (?, ?, ?, ?, ?)"
 	deleteKey  = "DELETE FROM api_keys WHERE name = ?"
-	listUsers  = "SELECT name, role, created_at FROM users"
-	listKeys   = "SELECT name, role, created_at FROM api_keys"
+	listUsers  = "SELECT name, role, provider, created_at FROM users"
+	listKeys   = "SELECT name, role, provider, created_at FROM api_keys"
 	lockUsers  = "SELECT 1 FROM locks WHERE name = 'first user'"
 )
 
@@ -47,7 +48,7 @@ var _ access.Directory = (*Store)(nil)
 // user who is removed on one replica is unknown to all.
 func (s *Store) User(ctx context.Context, name string) (access.User, bool, error) {
 	u, err := selectOne(ctx, s, func(r row) (u access.User, err error) {
-		err = r.Scan(&u.Name, &u.Role, &u.Hash)
+		err = r.Scan(&u.Name, &u.Role, &u.Hash, &u.Provider)
 		return u, err
 	}, selectUser, name)
 	return found(u, err, "find user")
@@ -56,7 +57,7 @@ func (s *Store) User(ctx context.Context, name string) (access.User, bool, error
 // Key implements access.Directory, like User.
 func (s *Store) Key(ctx context.Context, hash [32]byte) (access.Principal, bool, error) {
 	p, err := selectOne(ctx, s, func(r row) (p access.Principal, err error) {
-		err = r.Scan(&p.Name, &p.Role)
+		err = r.Scan(&p.Name, &p.Role, &p.Provider)
 		return p, err
 	}, selectKey, hex.EncodeToString(hash[:]))
 	return found(p, err, "find key")
@@ -75,12 +76,12 @@ func found[T any](v T, err error, doing string) (T, bool, error) {
 	}
 }
 
-// SaveUser adds a user, or replaces the role and the password of one.
+// SaveUser adds a user, or replaces all that there is of one.
 func (s *Store) SaveUser(ctx context.Context, u access.User) error {
-	err := checkAccount(u.Name, u.Role)
+	err := checkAccount(u.Name, u.Provider, u.Role)
 	if err == nil {
 		err = s.write(ctx, func(t tx) error {
-			n, err := t.execCount(ctx, updateUser, u.Role, u.Hash, u.Name)
+			n, err := t.execCount(ctx, updateUser, u.Role, u.Hash, u.Provider, u.Name)
 			if err != nil || n > 0 {
 				return err
 			}
@@ -94,13 +95,13 @@ func (s *Store) SaveUser(ctx context.Context, u access.User) error {
 }
 
 func (s *Store) insertUser(ctx context.Context, t tx, u access.User) error {
-	return t.exec(ctx, insertUser, u.Role, u.Hash, s.time().UnixMilli(), u.Name)
+	return t.exec(ctx, insertUser, u.Role, u.Hash, u.Provider, s.time().UnixMilli(), u.Name)
 }
 
 // FirstUser adds a user if there is none at all, and says whether it did. Of
 // several processes that ask at the same time one does.
 func (s *Store) FirstUser(ctx context.Context, u access.User) (made bool, err error) {
-	if err = checkAccount(u.Name, u.Role); err == nil {
+	if err = checkAccount(u.Name, u.Provider, u.Role); err == nil {
 		err = s.write(ctx, func(t tx) error {
 			made = false
 			if _, err := selectOne(ctx, t, scanCount, lockUsers+s.dialect.forUpdate); err != nil {
@@ -130,7 +131,7 @@ func (s *Store) DeleteUser(ctx context.Context, name string) error {
 // AddKey adds a key that stands for p, by its SHA-256. It fails with ErrExists
 // if there is a key of that name, or the same key under another one.
 func (s *Store) AddKey(ctx context.Context, p access.Principal, hash [32]byte) error {
-	err := checkAccount(p.Name, p.Role)
+	err := checkAccount(p.Name, p.Provider, p.Role)
 	if err == nil {
 		err = s.write(ctx, func(t tx) error {
 			sum := hex.EncodeToString(hash[:])
@@ -144,7 +145,7 @@ func (s *Store) AddKey(ctx context.Context, p access.Principal, hash [32]byte) e
 			if len(taken) > 0 {
 				return &ExistsError{Field: "name", Value: p.Name, UUID: taken[0]}
 			}
-			return t.exec(ctx, insertKey, p.Name, p.Role, sum, s.time().UnixMilli())
+			return t.exec(ctx, insertKey, p.Name, p.Role, p.Provider, sum, s.time().UnixMilli())
 		})
 	}
 	if err != nil {
@@ -178,7 +179,7 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 		list, err := selectAll(ctx, s, func(r row) (Account, error) {
 			a := Account{Kind: kind}
 			var created int64
-			err := r.Scan(&a.Name, &a.Role, &created)
+			err := r.Scan(&a.Name, &a.Role, &a.Provider, &created)
 			a.CreatedAt = time.UnixMilli(created).UTC()
 			return a, err
 		}, query)
@@ -197,7 +198,7 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 }
 
 // checkAccount refuses, with ErrInvalid, what nobody could be called.
-func checkAccount(name string, role access.Role) error {
+func checkAccount(name, provider string, role access.Role) error {
 	if name == "" {
 		return fmt.Errorf("%w: name is empty", ErrInvalid)
 	}
@@ -207,5 +208,5 @@ func checkAccount(name string, role access.Role) error {
 	if _, err := access.ParseRole(string(role)); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return checkFields(field{"name", name, maxName})
+	return checkFields(field{"name", name, maxName}, field{"provider", provider, maxKeyPart})
 }

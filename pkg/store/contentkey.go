@@ -45,18 +45,24 @@ const (
 	sealedAnswers   = "SELECT id, answer FROM claims WHERE id > ? AND answer IS NOT NULL ORDER BY id LIMIT ?"
 )
 
-// checkKeyring fails if the newest content key cannot be opened. With the wrong
+// checkKeyring fails if the newest content key cannot be opened or, where there
+// is none, a secret that is shared with a provider. With the wrong
 // master key it is better not to start than to seal new keys under it, beside
 // old ones that cannot be read.
 func (s *Store) checkKeyring(ctx context.Context) error {
+	data := contentKeyData
 	newest, err := selectOne(ctx, s, scanSealedKey, newestSealedKey)
+	if errors.Is(err, ErrNotFound) {
+		data = secretData
+		newest, err = selectOne(ctx, s, scanSealedKey, someShared)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if _, err := s.openContentKey(newest.uuid, newest.key); err != nil {
+	if _, err := s.keyring.Open(newest.key, data(newest.uuid)); err != nil {
 		return fmt.Errorf("%w: check that the master key file, or LCP_MASTER_KEY, is the one that belongs to this database", err)
 	}
 	return nil
@@ -67,8 +73,8 @@ func (s *Store) checkKeyring(ctx context.Context) error {
 const resealBatch = 50
 
 // Reseal seals every content key again that is under an older master key than
-// the primary one, and every answer that is kept for repeated requests, and
-// returns how many those were. It can be run beside everything else, stopped,
+// the primary one, every answer that is kept for repeated requests, and every
+// secret that is shared with a provider, and returns how many those were. It can be run beside everything else, stopped,
 // and run again; once it returns without an error older master keys are no
 // longer needed, unless a program that still seals under them runs.
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
@@ -76,6 +82,7 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 		{sealedKeysAfter, replaceKey, contentKeyData},
 		{sealedReserved, replaceReserved, contentKeyData},
 		{sealedAnswers, answerClaim, answerData},
+		{sealedShared, replaceShared, secretData},
 	} {
 		for last, more := "", true; more; {
 			var n int

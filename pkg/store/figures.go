@@ -45,29 +45,94 @@ const (
 )
 
 // Figures returns what there is, as seen at a time. shared says which licenses
-// count as shared too much. The figures come from counters, one after another:
-// what changes meanwhile may be in some of them and not yet in others.
+// count as shared too much; if it is for those of one provider, so are the
+// figures. They come from counters, one after another: what changes meanwhile may
+// be in some of them and not yet in others. Those of a provider are counted, which
+// takes as long as it takes to go through its licenses.
 func (s *Store) Figures(ctx context.Context, now time.Time, shared LicenseFilter) (Figures, error) {
+	if shared.Provider != "" {
+		return s.figuresOf(ctx, now, shared)
+	}
 	var f Figures
-	for _, part := range []func() error{
+	err := f.gather(
 		func() (err error) { f.Types, err = s.countersByName(ctx, countPublications); return err },
 		func() (err error) { f.Users, err = s.sum(ctx, countUsers, ""); return err },
 		func() (err error) { f.Overshared, err = s.countLicenses(ctx, shared); return err },
-		func() error { return s.statusFigures(ctx, now, &f) },
-		func() error { return s.dayFigures(ctx, now, &f) },
-	} {
+		func() error {
+			statuses, err := s.statuses(ctx, now)
+			f.setStatuses(statuses)
+			return err
+		},
+		func() error {
+			issued, err := selectAll(ctx, s, scanPeriod, countersByPeriod, countIssued)
+			if err != nil {
+				return err
+			}
+			used, err := selectAll(ctx, s, scanPeriod, countersByPeriod, countUsed)
+			f.setDays(now, issued, used)
+			return err
+		},
+	)
+	return f, err
+}
+
+// gather runs what fills in the parts, and adds up the publications.
+func (f *Figures) gather(parts ...func() error) error {
+	for _, part := range parts {
 		if err := part(); err != nil {
-			return Figures{}, fmt.Errorf("figures: %w", err)
+			*f = Figures{}
+			return fmt.Errorf("figures: %w", err)
 		}
 	}
 	for _, c := range f.Types {
 		f.Publications += c.Count
 	}
-	return f, nil
+	return nil
 }
 
-func (s *Store) statusFigures(ctx context.Context, now time.Time, f *Figures) error {
-	statuses, err := s.statuses(ctx, now)
+const (
+	typesOf    = "SELECT content_type, COUNT(*) FROM publications WHERE provider = ? AND deleted_at = 0 GROUP BY content_type"
+	usersOf    = "SELECT COUNT(DISTINCT user_id) FROM licenses WHERE provider = ? AND user_id <> ''"
+	statusesOf = `SELECT status, COUNT(*), SUM(CASE WHEN rights_end < ? THEN 1 ELSE 0 END) FROM licenses
+	WHERE provider = ? GROUP BY status`
+	daysOf = `SELECT issued - issued % 86400000 AS midnight, COUNT(*), SUM(CASE WHEN status = 'ready' THEN 0 ELSE 1 END)
+	FROM licenses WHERE provider = ? AND issued > 0 GROUP BY issued - issued % 86400000 ORDER BY midnight`
+)
+
+// figuresOf is Figures for one provider.
+func (s *Store) figuresOf(ctx context.Context, now time.Time, shared LicenseFilter) (Figures, error) {
+	var f Figures
+	provider := shared.Provider
+	err := f.gather(
+		func() (err error) {
+			f.Types, err = selectAll(ctx, s, scanNamed, typesOf, provider)
+			sortCounts(f.Types)
+			return err
+		},
+		func() (err error) { f.Users, err = selectOne(ctx, s, scanCount, usersOf, provider); return err },
+		func() (err error) { f.Overshared, err = s.countLicenses(ctx, shared); return err },
+		func() error {
+			statuses, err := s.seenStatuses(ctx, statusesOf, now.UnixMilli(), provider)
+			f.setStatuses(statuses)
+			return err
+		},
+		func() error {
+			var issued, used []inPeriod
+			_, err := selectAll(ctx, s, func(r row) (n struct{}, err error) {
+				var at, all, begun int64
+				err = r.Scan(&at, &all, &begun)
+				issued = append(issued, inPeriod{at / day.Milliseconds(), all})
+				used = append(used, inPeriod{at / day.Milliseconds(), begun})
+				return n, err
+			}, daysOf, provider)
+			f.setDays(now, issued, used)
+			return err
+		},
+	)
+	return f, err
+}
+
+func (f *Figures) setStatuses(statuses map[string]int64) {
 	for name, n := range statuses {
 		f.Licenses += n
 		if n > 0 {
@@ -75,49 +140,54 @@ func (s *Store) statusFigures(ctx context.Context, now time.Time, f *Figures) er
 		}
 	}
 	sortCounts(f.Statuses)
-	return err
 }
 
 // statuses returns how many licenses there are of each status, as seen at a
 // time: of those whose end has passed, counters know all but the ones of today.
 func (s *Store) statuses(ctx context.Context, now time.Time) (map[string]int64, error) {
 	today := dayOf(now)
-	all := make(map[string]int64)
-	expire := func(name string, n int64) {
-		if name == string(status.Ready) || name == string(status.Active) {
-			all[name] -= n
-			all[string(status.Expired)] += n
-		}
-	}
-	_, err := selectAll(ctx, s, func(r row) (n struct{}, err error) {
-		var name string
-		var total, past int64
-		err = r.Scan(&name, &total, &past)
-		all[name] += total
-		expire(name, past)
-		return n, err
-	}, statusCounters, today, countStatus)
+	all, err := s.seenStatuses(ctx, statusCounters, today, countStatus)
 	if err != nil {
 		return nil, err
 	}
 	_, err = selectAll(ctx, s, func(r row) (n struct{}, err error) {
 		c, err := scanNamed(r)
-		expire(c.Name, c.Count)
+		expire(all, c.Name, c.Count)
 		return n, err
 	}, endedToday, today*day.Milliseconds(), now.UnixMilli())
 	return all, err
 }
 
-// dayFigures adds what happened when.
-func (s *Store) dayFigures(ctx context.Context, now time.Time, f *Figures) error {
+// seenStatuses reads how many licenses have each status as stored, and of how
+// many of those the end has passed.
+func (s *Store) seenStatuses(ctx context.Context, query string, args ...any) (map[string]int64, error) {
+	all := make(map[string]int64)
+	_, err := selectAll(ctx, s, func(r row) (n struct{}, err error) {
+		var name string
+		var total, past int64
+		err = r.Scan(&name, &total, &past)
+		all[name] += total
+		expire(all, name, past)
+		return n, err
+	}, query, args...)
+	return all, err
+}
+
+// expire counts n licenses as expired that are stored with a status and whose
+// end has passed.
+func expire(all map[string]int64, name string, n int64) {
+	if name == string(status.Ready) || name == string(status.Active) {
+		all[name] -= n
+		all[string(status.Expired)] += n
+	}
+}
+
+// setDays sets what happened when, from the licenses of each day, in order.
+func (f *Figures) setDays(now time.Time, issued, used []inPeriod) {
 	first := dayOf(now.UTC().AddDate(-1, 0, 0))
 	f.Days = make([]Day, dayOf(now)-first+1)
 	for i := range f.Days {
 		f.Days[i].Day = midnight(first + int64(i))
-	}
-	issued, err := selectAll(ctx, s, scanPeriod, countersByPeriod, countIssued)
-	if err != nil {
-		return err
 	}
 	for _, c := range issued {
 		if i := c.period - first; i >= 0 && i < int64(len(f.Days)) {
@@ -127,13 +197,11 @@ func (s *Store) dayFigures(ctx context.Context, now time.Time, f *Figures) error
 	if len(issued) > 0 {
 		f.Oldest, f.Latest = midnight(issued[0].period), midnight(issued[len(issued)-1].period)
 	}
-	used, err := selectAll(ctx, s, scanPeriod, countersByPeriod, countUsed)
 	for _, c := range used {
 		if i := c.period - first; i >= 0 && i < int64(len(f.Days)) {
 			f.Days[i].Used = c.n
 		}
 	}
-	return err
 }
 
 // midnight returns the beginning of a day, in UTC.

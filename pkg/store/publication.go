@@ -358,6 +358,7 @@ func (s *Store) DeletePublication(ctx context.Context, uuid string) error {
 // means all.
 type PublicationFilter struct {
 	ContentType string
+	Provider    string // URI
 }
 
 func (f PublicationFilter) conditions() *conditions {
@@ -365,6 +366,9 @@ func (f PublicationFilter) conditions() *conditions {
 	c.add("deleted_at = ?", 0)
 	if f.ContentType != "" {
 		c.add("content_type = ?", f.ContentType)
+	}
+	if f.Provider != "" {
+		c.add("provider = ?", f.Provider)
 	}
 	return c
 }
@@ -389,6 +393,14 @@ func (s *Store) Publications(ctx context.Context, f PublicationFilter, p Page) (
 // CountPublications returns how many publications Publications lists on all
 // pages.
 func (s *Store) CountPublications(ctx context.Context, f PublicationFilter) (int64, error) {
+	if f.Provider != "" {
+		c := f.conditions()
+		n, err := selectOne(ctx, s, scanCount, "SELECT COUNT(*) FROM publications"+c.where(), c.args...)
+		if err != nil {
+			return 0, fmt.Errorf("count publications of %q: %w", f.Provider, err)
+		}
+		return n, nil
+	}
 	clause, args := "", []any(nil)
 	if f.ContentType != "" {
 		clause, args = " AND name = ?", []any{f.ContentType}

@@ -13,6 +13,7 @@ import (
 type LicenseFilter struct {
 	UserID          string
 	PublicationUUID string
+	Provider        string // URI
 	Status          string // as seen now: a license that is ready or active expires when its end has passed
 	DeviceID        string // of a device that is registered
 
@@ -32,6 +33,7 @@ const (
 	byPublication = "licenses_publication" // by publication, in the order of lists
 	byEnded       = "licenses_ended"       // by status, in the order of lists, only those that are neither ready nor active
 	byShared      = "licenses_shared"      // by number of devices, only those with more than usual
+	byProviderURI = "licenses_provider"    // by provider, in the order of lists
 	byList        = "licenses_list"        // all, in the order of lists, with what conditions are about
 	byIssue       = "licenses_issued"      // by when they were issued
 	byDevice      = ""                     // by those of the device's events
@@ -62,6 +64,9 @@ type search struct {
 // search chooses how to find licenses.
 func (s *Store) search(ctx context.Context, f LicenseFilter) (search, error) {
 	q := search{LicenseFilter: f, index: byList}
+	if f.Provider != "" {
+		q.index = byProviderURI
+	}
 	state := status.State(f.Status)
 	switch {
 	case f.DeviceID != "":
@@ -110,6 +115,9 @@ func (f *search) conditions(now time.Time) *conditions {
 	}
 	if f.PublicationUUID != "" {
 		c.add("l.publication_uuid = ?", f.PublicationUUID)
+	}
+	if f.Provider != "" {
+		c.add("l.provider = ?", f.Provider)
 	}
 	f.addStatus(c, now)
 	if f.DeviceID != "" {

@@ -62,7 +62,8 @@ type Store struct {
 
 	group *group // nil if each operation has a transaction of its own
 
-	swept atomic.Int64 // when old claims were last removed, in milliseconds
+	swept  atomic.Int64 // when old claims were last removed, in milliseconds
+	spends atomic.Int64 // tokens that were spent
 
 	mu     sync.RWMutex
 	writes map[string]*sql.Stmt // by query; nil before the first transaction

@@ -329,12 +329,13 @@ func testFigures(t *testing.T, impl Implementation) {
 	for n := range publications {
 		p := publication(n)
 		p.ContentType = []string{"application/epub+zip", "application/pdf+lcp"}[n%2]
+		p.Provider = providerOf(n)
 		mustCreate(t, s, p)
 	}
 	random := rand.New(rand.NewPCG(3, 5)) //nolint:gosec // the same life each time
 	for n := range licenses {
 		l := license(n, uuid(n%publications))
-		l.UserID = fmt.Sprintf("user-%d", n%17)
+		l.UserID, l.Provider = fmt.Sprintf("user-%d", n%17), providerOf(n)
 		l.Issued = epoch.AddDate(0, 0, -random.IntN(500))
 		l.End = time.Time{}
 		if n%3 > 0 {
@@ -373,8 +374,14 @@ func testFigures(t *testing.T, impl Implementation) {
 	}
 	now = epoch.Add(time.Minute)
 	compareFigures(t, s, now)
+	compareProviders(t, s, now)
 	for _, f := range []store.LicenseFilter{
 		{},
+		{Provider: providerOf(1)},
+		{Provider: providerOf(2), Status: "expired"},
+		{Provider: providerOf(0), CountDevices: true, MinDevices: 3},
+		{Provider: providerOf(1), IssuedFrom: epoch.AddDate(0, -2, 0), IssuedBefore: epoch.AddDate(0, -1, 0)},
+		{Provider: "nobody"},
 		{UserID: "user-3"},
 		{Status: "ready"},
 		{Status: "active"},
@@ -395,6 +402,70 @@ func testFigures(t *testing.T, impl Implementation) {
 		if n, err := s.CountLicenses(ctx, f); err != nil || n != int64(len(list)) {
 			t.Errorf("%+v: CountLicenses = %d, %v, but %d are listed", f, n, err, len(list))
 		}
+	}
+}
+
+// providerOf returns the URI of one of three providers.
+func providerOf(n int) string { return fmt.Sprintf("https://%d.example", n%3) }
+
+// compareProviders compares the figures of providers with what is listed, and
+// with one another.
+func compareProviders(t *testing.T, s *store.Store, now time.Time) {
+	t.Helper()
+	whole, err := s.Figures(t.Context(), now, store.LicenseFilter{CountDevices: true, MinDevices: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum store.Figures
+	days, statuses := make([]store.Day, len(whole.Days)), map[string]int64{}
+	for n := range 3 {
+		f := store.LicenseFilter{Provider: providerOf(n), CountDevices: true, MinDevices: 2}
+		got, err := s.Figures(t.Context(), now, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.Publications += got.Publications
+		sum.Licenses += got.Licenses
+		sum.Overshared += got.Overshared
+		for i, d := range got.Days {
+			days[i].Day, days[i].Issued, days[i].Used = d.Day, days[i].Issued+d.Issued, days[i].Used+d.Used
+		}
+		for _, c := range got.Statuses {
+			statuses[c.Name] += c.Count
+		}
+		users := map[string]bool{}
+		var oldest time.Time
+		if err := s.EachLicense(t.Context(), store.LicenseFilter{Provider: f.Provider}, func(l store.License) error {
+			if l.Provider != f.Provider {
+				t.Errorf("license of %s among those of %s", l.Provider, f.Provider)
+			}
+			users[l.UserID] = true
+			if oldest.IsZero() || l.Issued.Before(oldest) {
+				oldest = l.Issued.Truncate(24 * time.Hour)
+			}
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		list, _, err := s.Publications(t.Context(), store.PublicationFilter{Provider: f.Provider}, store.Page{Limit: 100})
+		count, err2 := s.CountPublications(t.Context(), store.PublicationFilter{Provider: f.Provider})
+		if err != nil || err2 != nil || int64(len(list)) != count || count != got.Publications {
+			t.Errorf("%d publications are listed, %d counted, %d in the figures, %v, %v", len(list), count, got.Publications, err, err2)
+		}
+		if got.Users != int64(len(users)) || !got.Oldest.Equal(oldest) {
+			t.Errorf("%d users since %s, want %d since %s", got.Users, got.Oldest, len(users), oldest)
+		}
+	}
+	if sum.Publications != whole.Publications || sum.Licenses != whole.Licenses || sum.Overshared != whole.Overshared {
+		t.Errorf("providers have %+v together, want %+v", sum, whole)
+	}
+	for _, c := range whole.Statuses {
+		if statuses[c.Name] != c.Count {
+			t.Errorf("%d are %s in all providers, want %d", statuses[c.Name], c.Name, c.Count)
+		}
+	}
+	if d := diff(days, whole.Days); d != "" {
+		t.Errorf("days of all providers (-want +got):\n%s", d)
 	}
 }
 

@@ -76,6 +76,15 @@ func Run(t *testing.T, impl Implementation) {
 		"replicas start":    testReplicasStart,
 		"closed":            testClosed,
 		"deep pages":        testDeepPages,
+		"providers":         testProviders,
+		"secrets":           testSecrets,
+		"secrets together":  testSecretsMoveTogether,
+		"rights templates":  testTemplates,
+		"one spend":         testOneSpend,
+
+		"TestKeyIDsAreCaseSensitive": testKeyIDsAreCaseSensitive,
+		"TestSecretsSealedAtRest":    testSecretsSealed,
+		"TestSpentTokensAreDropped":  testSpentTokensAreDropped,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

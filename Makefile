@@ -26,6 +26,10 @@ readers: ## open what lcp makes with the code of a reading system (needs node, n
 	cd test/readers/_js && npm ci --ignore-scripts --no-audit --no-fund
 	go run ./scripts/testreport -count=1 ./test/readers
 
+browser: ## open pages of lcp serve in a browser (needs Chromium, node, npm)
+	cd test/browser/_js && npm ci --ignore-scripts --no-audit --no-fund
+	go run ./scripts/testreport -count=1 ./test/browser
+
 bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 2 GB of disk)
 	go run ./scripts/bench $(BENCH)
 
@@ -65,4 +69,4 @@ bin/tools/built: scripts/tools/go.mod scripts/tools/go.sum
 	cd scripts/tools && go build -o ../../$(@D)/ tool
 	touch $@
 
-.PHONY: help build demo test race readers bench bench-serve fuzz fmt vet lint vuln cross samples clean
+.PHONY: help build demo test race readers browser bench bench-serve fuzz fmt vet lint vuln cross samples clean

@@ -142,6 +142,7 @@ func (c Content) render(l status.Language) ([]byte, error) {
 	own, _ := c.in(l)
 	for _, href := range []string{c.Link, own.Link} {
 		if link, ok := newLink(href, "http", "https"); ok {
+			link.Label, _, _ = strings.Cut(link.Label, "/") // to whom, not where there
 			view.Recover = link
 		}
 	}

@@ -186,6 +186,7 @@ func (a *app) licensingFor(ctx context.Context, c Config, pair *certificate.Pair
 	issuer, err := license.NewIssuer(license.Options{
 		Provider: c.License.Provider, Signer: pair.Signer, Profiles: profiles,
 		Hint: c.hintLink(), Status: c.statusLink(), Links: c.License.links(),
+		OPDS: c.KeyRetrieval.PublicationLink,
 	})
 	if err != nil {
 		closeHelper()

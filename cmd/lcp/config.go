@@ -34,6 +34,7 @@ type Config struct {
 	License       License       `yaml:"license"`
 	Status        Status        `yaml:"status"`
 	Hint          Hint          `yaml:"hint"`
+	KeyRetrieval  KeyRetrieval  `yaml:"key_retrieval"`
 	Dashboard     Dashboard     `yaml:"dashboard"`
 	Certificate   Certificate   `yaml:"certificate"`
 	JWT           JWT           `yaml:"jwt"`

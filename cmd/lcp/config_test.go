@@ -305,13 +305,16 @@ resources: [a]
 				"shutdown_timeout: -1s is not more than nothing",
 			},
 		},
-		"hint page": {
-			text: "hint: {text: a, text_file: missing.md, link: 'javascript:alert(1)', languages: [en, English]}",
+		"hint page and key retrieval": {
+			text: "hint: {text: a, text_file: missing.md, link: 'javascript:alert(1)', languages: [en, English]}\n" +
+				"key_retrieval: {publication_link: 'https://a.example/opds', authentication: /auth}",
 			want: []string{
 				`hint.languages: "English" is not the tag of a language, as in en or pt-BR`,
 				`hint.link: "javascript:alert(1)" is not an absolute http or https URL`,
 				"hint.text_file: goes without hint.text",
 				"hint.text_file: read missing.md: no such file or directory",
+				`key_retrieval.authentication: "/auth" is not an absolute http or https URL`,
+				`key_retrieval.publication_link: "https://a.example/opds" does not contain {license_id}: put it where the identifier of the license belongs`,
 			},
 		},
 		"keys given twice": {

@@ -21,6 +21,13 @@ type Hint struct {
 	Link      string   `yaml:"link"`      // where readers recover their passphrase
 }
 
+// KeyRetrieval is how reading apps get the hash of the passphrase of a reader who
+// is logged in.
+type KeyRetrieval struct {
+	PublicationLink string `yaml:"publication_link"` // template in {license_id}
+	Authentication  string `yaml:"authentication"`   // URL of the OPDS authentication document
+}
+
 // readHint reads the texts of the hint page.
 func (c *Config) readHint(f *configFaults) {
 	h := &c.Hint
@@ -49,11 +56,12 @@ func (c *Config) readHint(f *configFaults) {
 	}
 }
 
-// validateHint holds the page against what any provider's has to keep.
+// validateHint holds what readers are helped with against the rules for any
+// provider.
 func (c *Config) validateHint(f *configFaults) {
 	p := provider.Provider{
 		ID: provider.DefaultID, URI: "urn:uuid:00000000-0000-0000-0000-000000000000",
-		Name: c.Hint.Name, Languages: c.Hint.Languages, Hint: c.hint,
+		Name: c.Hint.Name, Languages: c.Hint.Languages, Hint: c.hint, KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval),
 	}
 	for _, fault := range fieldFaults(p.Check()) {
 		key := fault.Field
@@ -86,5 +94,6 @@ func (c *Config) defaultProvider() provider.Provider {
 	return provider.Provider{
 		ID: provider.DefaultID, Name: c.Hint.Name, URI: c.License.Provider, Profile: c.License.Profile,
 		HintLink: c.License.HintLink, Hint: c.hint, SupportLinks: c.License.Support, Languages: c.Hint.Languages,
+		KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval),
 	}
 }

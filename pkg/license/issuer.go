@@ -26,6 +26,7 @@ type Options struct {
 	Hint   string // page that helps to find the passphrase; required (LCP §3.5)
 	Status string // status document, must contain license_id; "" for none
 	Self   string // the license itself, must contain license_id; "" for none
+	OPDS   string // OPDS publication with the hash of the passphrase, for apps whose user is logged in; must contain license_id; "" for none
 	Links  []Link // support, and others by URI; the same in every license
 }
 
@@ -38,6 +39,7 @@ type Issuer struct {
 	hint          *Template
 	status        *Template // nil for none
 	self          *Template // nil for none
+	opds          *Template // nil for none
 	links         []Link
 	notBefore     time.Time // of the certificate
 	notAfter      time.Time
@@ -63,6 +65,7 @@ func NewIssuer(o Options) (*Issuer, error) {
 	}
 	i.status = f.template("status", o.Status, true)
 	i.self = f.template("self", o.Self, true)
+	i.opds = f.template("opds", o.OPDS, true)
 	f.links(o.Links)
 	if len(f) > 0 {
 		return nil, errors.Join(f...)
@@ -172,11 +175,11 @@ func (r Rights) normalized() Rights {
 	return r
 }
 
-// linksFor returns the links of a license: publication, status, hint, self, then
-// the others.
+// linksFor returns the links of a license: publication, status, hint, self, that
+// for automatic key retrieval, then the others.
 func (i *Issuer) linksFor(r Request) ([]Link, error) {
 	p := r.Publication
-	links := make([]Link, 0, 4+len(i.links)+len(r.Links))
+	links := make([]Link, 0, 5+len(i.links)+len(r.Links))
 	links = append(links, Link{
 		Rel: RelPublication, Href: p.Href, Type: p.ContentType, Title: p.Title,
 		Length: p.Size, Hash: strings.ToLower(p.Checksum),
@@ -188,6 +191,7 @@ func (i *Issuer) linksFor(r Request) ([]Link, error) {
 		{RelStatus, StatusMediaType, i.status},
 		{RelHint, "text/html", i.hint},
 		{RelSelf, MediaType, i.self},
+		{RelAcquisition, OPDSMediaType, i.opds},
 	} {
 		if l.template == nil {
 			continue

@@ -31,6 +31,14 @@ const (
 	SHA256    = "http://www.w3.org/2001/04/xmlenc#sha256"
 )
 
+// RelAcquisition is the relation, and OPDSMediaType the type, of the link to an
+// OPDS 2 publication with the hash of the passphrase, which apps fetch for users
+// who are logged in (Readium LCP Automatic Key Retrieval 1.0 rev. 3).
+const (
+	RelAcquisition = "http://opds-spec.org/acquisition"
+	OPDSMediaType  = "application/opds-publication+json"
+)
+
 // Relations of links (LCP Link Relations Registry). Others are URIs.
 const (
 	RelPublication = "publication"

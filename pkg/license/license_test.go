@@ -157,6 +157,7 @@ func TestIssueVerifyOpen(t *testing.T) {
 			t.Parallel()
 			o := options(t, keyType)
 			o.Self = "https://lcp.example.org/licenses/{license_id}"
+			o.OPDS = "https://shop.example.org/opds{?license_id}"
 			r := request()
 			r.User.Encrypted = []string{"id", "name", "email", "https://shop.example.org/language"}
 			r.Links = []license.Link{{Rel: "https://shop.example.org/rel/authentication", Href: "https://shop.example.org/login"}}
@@ -188,6 +189,10 @@ func TestIssueVerifyOpen(t *testing.T) {
 			}
 			if l, ok := parsed.Link(license.RelSelf); !ok || l.Href != "https://lcp.example.org/licenses/"+r.ID {
 				t.Errorf("self link = %v, %v", l, ok)
+			}
+			want := license.Link{Rel: "http://opds-spec.org/acquisition", Href: "https://shop.example.org/opds?license_id=" + r.ID, Type: "application/opds-publication+json"}
+			if l, _ := parsed.Link(license.RelAcquisition); l != want {
+				t.Errorf("link for automatic key retrieval = %v, want %v", l, want)
 			}
 		})
 	}

@@ -183,6 +183,7 @@ func TestNewIssuerRefuses(t *testing.T) {
 		"provider that is no URI":   {func(o *license.Options) { o.Provider = "shop" }, "provider", "absolute URI"},
 		"status without license_id": {func(o *license.Options) { o.Status = "https://a.example/status" }, "status", "{license_id}"},
 		"self without license_id":   {func(o *license.Options) { o.Self = "https://a.example/self" }, "self", "{license_id}"},
+		"OPDS without license_id":   {func(o *license.Options) { o.OPDS = "https://a.example/opds" }, "opds", "{license_id}"},
 		"relative template":         {func(o *license.Options) { o.Status = "/status/{license_id}" }, "status", "absolute"},
 		"template of a host only":   {func(o *license.Options) { o.Hint = "a.example/{license_id}" }, "hint", "absolute"},
 		"file URL":                  {func(o *license.Options) { o.Hint = "file:///hint" }, "hint", "http"},

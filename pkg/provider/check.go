@@ -159,8 +159,8 @@ func checkRights(f *wire.Faults, data json.RawMessage) {
 }
 
 func (k KeyRetrieval) check(f *wire.Faults) {
-	if (k.Authentication == "") != (k.PublicationLink == "") {
-		f.Add("key_retrieval", "authentication and publication_link go together")
+	if k.PublicationLink == "" && k.Authentication != "" {
+		f.Add("key_retrieval.publication_link", "is missing, and authentication is of no use without")
 	}
 	checkWeb(f, "key_retrieval.authentication", k.Authentication)
 	checkTemplate(f, "key_retrieval.publication_link", k.PublicationLink, true)

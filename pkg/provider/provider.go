@@ -104,11 +104,12 @@ type Callback struct {
 	Loopback    bool           `json:"loopback,omitempty"` // http to this machine is allowed, for development
 }
 
-// KeyRetrieval lets apps fetch the passphrase of a reader who is logged in
-// ("LCP automatic key retrieval").
+// KeyRetrieval lets apps fetch the hash of the passphrase of a reader who is
+// logged in (Readium LCP Automatic Key Retrieval 1.0 rev. 3). Both are in the hands
+// of the provider, who alone knows its readers.
 type KeyRetrieval struct {
-	Authentication  string `json:"authentication,omitempty"`   // http(s) URL of the OPDS authentication document
-	PublicationLink string `json:"publication_link,omitempty"` // template in license_id, of the OPDS publication
+	PublicationLink string `json:"publication_link,omitempty"` // template in license_id, of the OPDS publication; "" for none
+	Authentication  string `json:"authentication,omitempty"`   // http(s) URL of the OPDS authentication document, if there is one
 }
 
 // Parse reads a provider from JSON of at most api.MaxBody bytes. Faults are

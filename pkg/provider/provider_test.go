@@ -143,8 +143,11 @@ func TestCheckNamesFields(t *testing.T) {
 			p.Authorization.Rights = json.RawMessage(`{"profile":{"type":"purchase"},"copies":1}`)
 		}, []string{"authorization.rights.copies"}},
 		"key retrieval": {func(p *provider.Provider) {
-			p.KeyRetrieval = provider.KeyRetrieval{PublicationLink: "https://shop.example/opds"}
-		}, []string{"key_retrieval", "key_retrieval.publication_link"}},
+			p.KeyRetrieval = provider.KeyRetrieval{PublicationLink: "https://shop.example/opds", Authentication: "auth.json"}
+		}, []string{"key_retrieval.authentication", "key_retrieval.publication_link"}},
+		"authentication for nothing": {func(p *provider.Provider) {
+			p.KeyRetrieval.PublicationLink = ""
+		}, []string{"key_retrieval.publication_link"}},
 	} {
 		p := parse(t, full)
 		tt.change(&p)

@@ -162,10 +162,20 @@ func scanTitled(r row) (numbered[License], error) {
 // stored. It fails with ErrNotFound if there is no such publication, which is
 // ErrDeleted if there was one, and with ErrExists if the UUID is taken.
 func (s *Store) CreateLicense(ctx context.Context, l License) (License, error) {
+	return s.createLicense(ctx, l, func(tx) error { return nil })
+}
+
+// createLicense adds l, and what goes with it in the same transaction.
+func (s *Store) createLicense(ctx context.Context, l License, more func(tx) error) (License, error) {
 	l.DeviceCount = 0
 	err := l.check()
 	if err == nil {
-		err = s.write(ctx, func(t tx) error { return createLicense(ctx, t, l) })
+		err = s.write(ctx, func(t tx) error {
+			if err := createLicense(ctx, t, l); err != nil {
+				return err
+			}
+			return more(t)
+		})
 	}
 	if err != nil {
 		return License{}, fmt.Errorf("create license %q: %w", l.UUID, err)
@@ -310,6 +320,11 @@ func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events 
 			return next, err
 		}
 	}
+	if l.UserID != old.UserID || l.Provider != old.Provider { // what is kept is of somebody else
+		if err := t.exec(ctx, deleteSnapshot, l.UUID); err != nil {
+			return next, err
+		}
+	}
 	t.tally.license(&old.License, -1)
 	t.tally.license(&next.License, 1)
 	if err := moveLicense(ctx, t, old.UserID, l.UserID); err != nil {
@@ -346,6 +361,9 @@ func (s *Store) DeleteLicense(ctx context.Context, uuid string) (License, error)
 			return err
 		}
 		if err := t.exec(ctx, deleteEvents, old.seq); err != nil {
+			return err
+		}
+		if err := t.exec(ctx, deleteSnapshot, uuid); err != nil {
 			return err
 		}
 		t.tally.license(&l, -1)

@@ -85,6 +85,7 @@ func Run(t *testing.T, impl Implementation) {
 		"TestKeyIDsAreCaseSensitive": testKeyIDsAreCaseSensitive,
 		"TestSecretsSealedAtRest":    testSecretsSealed,
 		"TestSpentTokensAreDropped":  testSpentTokensAreDropped,
+		"snapshots":         testSnapshots,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,12 +23,14 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/certificate"
+	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/server"
 	"github.com/lcp-tools/lcp/pkg/status"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 func newServeCommand(a *app) *cobra.Command {
@@ -175,7 +179,7 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 	}
 	return server.Options{
 		Store: service.Store, Licensing: service, Access: api, DashboardAccess: dashboard, Tokens: tokens, Status: builder,
-		Providers: providers,
+		Providers: providers, Delivery: authorizer(c, service.Store, log),
 		Policy:    c.policy(), FreshLink: fresh,
 		Dashboard: server.Dashboard{
 			SharingThreshold: c.Dashboard.ExcessiveSharingThreshold, LimitToLast12Months: c.Dashboard.LimitToLast12Months,
@@ -184,6 +188,22 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 		Limits:  server.Limits{PublicPerSecond: c.Limits.PublicPerSecond},
 		Metrics: metrics, Now: time.Now, Log: log,
 	}, nil
+}
+
+// authorizer decides who is delivered a license by the gateway.
+func authorizer(c Config, records *store.Store, log *slog.Logger) *delivery.Authorizer {
+	o := delivery.CallbackOptions{Now: time.Now}
+	if u, err := url.Parse(c.PublicBaseURL); err == nil {
+		o.Hosts = []string{u.Host}
+	}
+	for _, address := range []string{c.listenAddress(), c.opsListenAddress()} {
+		if _, text, err := net.SplitHostPort(address); err == nil {
+			if port, err := strconv.ParseUint(text, 10, 16); err == nil && port > 0 {
+				o.Ports = append(o.Ports, uint16(port))
+			}
+		}
+	}
+	return &delivery.Authorizer{Store: provider.NewRecords(records), Callbacks: delivery.NewCallbacks(o), Now: time.Now, Log: log}
 }
 
 // freshLicenseLink is the configured gateway, or the server's own.

@@ -131,3 +131,14 @@ type OversharedLicense struct {
 	Status        string `json:"status"`
 	Devices       int    `json:"devices"`
 }
+
+// A GatewayRequest asks the license gateway for a new license. All of it may be
+// left to a token, which goes over it.
+type GatewayRequest struct {
+	AssetID    string            `json:"assetId,omitempty"`    // identifier or alternative identifier of the publication
+	Merchant   string            `json:"merchant,omitempty"`   // name of the provider, where a server has several
+	UserID     string            `json:"userId,omitempty"`     // as the client claims
+	SessionID  string            `json:"sessionId,omitempty"`  // of the shop, for its callback
+	Client     string            `json:"client,omitempty"`     // identifier of the device, for the callback
+	ClientInfo map[string]string `json:"clientInfo,omitempty"` // of the reading app, for the callback
+}

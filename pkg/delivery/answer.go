@@ -88,7 +88,7 @@ func readGrant(v *jsontree.Value) (rights.Token, error) {
 	}
 	t, err := rights.Read(v)
 	if err != nil {
-		return t, explain(InvalidRights, "callback: ", err)
+		return t, Explain(InvalidRights, "callback: ", err)
 	}
 	return t, nil
 }

@@ -256,7 +256,7 @@ func (a *Authorizer) byToken(ctx context.Context, p Provider, r Request) (Grant,
 	}
 	t, err := rights.Read(c.crt)
 	if err != nil {
-		return Grant{}, explain(InvalidRights, "crt: ", err)
+		return Grant{}, Explain(InvalidRights, "crt: ", err)
 	}
 	g, err := a.grant(ctx, p, r, offer{source: ByToken, rights: t, user: c.OptData.UserID, session: c.OptData.SessionID})
 	if err != nil {
@@ -325,7 +325,7 @@ func (a *Authorizer) byRequest(ctx context.Context, p Provider, r Request) (Gran
 	}
 	t, err := rights.Parse([]byte(text))
 	if err != nil {
-		return Grant{}, explain(InvalidRights, "sessionId: ", err)
+		return Grant{}, Explain(InvalidRights, "sessionId: ", err)
 	}
 	return a.grant(ctx, p, r, r.offer(TestDummy, t))
 }
@@ -347,7 +347,7 @@ func (a *Authorizer) grant(ctx context.Context, p Provider, r Request, o offer) 
 	t, err := o.rights.Merge(func(name string) ([]byte, error) { return a.template(ctx, p, name) })
 	switch {
 	case errors.Is(err, rights.ErrTemplate):
-		return Grant{}, explain(InvalidTemplate, "", err)
+		return Grant{}, Explain(InvalidTemplate, "", err)
 	case err != nil:
 		return Grant{}, err
 	case !t.Grants() && o.source == ByCallback:
@@ -358,7 +358,7 @@ func (a *Authorizer) grant(ctx context.Context, p Provider, r Request, o offer) 
 	now := a.Now()
 	terms, err := t.Terms(now, p.Strict)
 	if err != nil {
-		return Grant{}, explain(InvalidRights, "", err)
+		return Grant{}, Explain(InvalidRights, "", err)
 	}
 	if err := r.accept(terms, now); err != nil {
 		return Grant{}, err

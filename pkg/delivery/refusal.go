@@ -137,8 +137,8 @@ func Refuse(reason Reason, detail string, cause error) *Refusal {
 	return &Refusal{Reason: reason, Detail: detail, Err: cause}
 }
 
-// explain returns a refusal with a cause that the client is told.
-func explain(reason Reason, prefix string, cause error) *Refusal {
+// Explain returns a refusal with a cause that the client is told.
+func Explain(reason Reason, prefix string, cause error) *Refusal {
 	return &Refusal{Reason: reason, Detail: prefix + strings.ReplaceAll(cause.Error(), "\n", "; "), Err: cause, told: true}
 }
 

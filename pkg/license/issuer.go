@@ -3,6 +3,7 @@ package license
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -75,6 +76,9 @@ func NewIssuer(o Options) (*Issuer, error) {
 	i.signatureHead = signatureHead(o.Signer)
 	return i, nil
 }
+
+// Certificate returns the certificate that licenses are signed with.
+func (i *Issuer) Certificate() *x509.Certificate { return i.signer.Certificate() }
 
 // template reads a template that was given, and notes what is wrong with it.
 func (f *faults) template(field, text string, needsID bool) *Template {

@@ -31,7 +31,7 @@ var (
 	ErrLicense     = errors.New("unknown license")
 )
 
-// A Service issues licenses. All fields are required. It is safe for concurrent
+// A Service issues licenses. All fields but KeepUsers are required. It is safe for concurrent
 // use.
 type Service struct {
 	Store    *store.Store
@@ -41,6 +41,11 @@ type Service struct {
 	Profile  string        // URI of the default profile; profile.Any2 is possible
 	Policy   status.Policy // how far a license may be renewed
 	Now      func() time.Time
+
+	// KeepUsers has data of users kept, sealed, when a license is issued, and
+	// used for fresh licenses that are asked for without it. The default is not
+	// to.
+	KeepUsers bool
 }
 
 // Generate issues a new license. Faults of the request are *license.FieldError,
@@ -51,17 +56,44 @@ func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.
 }
 
 func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
-	pub, err := s.publication(ctx, r)
+	rec, request, err := s.prepare(ctx, id, r)
 	if err != nil {
 		return nil, err
+	}
+	doc, err := s.Issuer.Issue(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx, rec, r); err != nil {
+		return nil, fmt.Errorf("record the license: %w", err)
+	}
+	return doc, nil
+}
+
+// Check reports what Generate would find wrong with a request, and issues
+// nothing.
+func (s *Service) Check(ctx context.Context, r api.LicenseRequest) error {
+	_, request, err := s.prepare(ctx, uuid.NewString(), r)
+	if err != nil {
+		return err
+	}
+	return request.Validate()
+}
+
+// prepare finds what a new license is made from.
+func (s *Service) prepare(ctx context.Context, id string, r api.LicenseRequest) (store.License, license.Request, error) {
+	var none store.License
+	pub, err := s.publication(ctx, r)
+	if err != nil {
+		return none, license.Request{}, err
 	}
 	uri, err := s.choose(r.Profile)
 	if err != nil {
-		return nil, err
+		return none, license.Request{}, err
 	}
 	play, err := playDuration(r.PlayDuration)
 	if err != nil {
-		return nil, err
+		return none, license.Request{}, err
 	}
 	now := s.Now().UTC().Truncate(time.Second)
 	rec := store.License{
@@ -73,16 +105,9 @@ func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest)
 	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
 	request := newRequest(rec, pub, r)
 	if err := checkUserID(r.UserID); err != nil {
-		return nil, errors.Join(err, request.Validate())
+		return none, license.Request{}, errors.Join(err, request.Validate())
 	}
-	doc, err := s.Issuer.Issue(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := s.Store.CreateLicense(ctx, rec); err != nil {
-		return nil, fmt.Errorf("record the license: %w", err)
-	}
-	return doc, nil
+	return rec, request, nil
 }
 
 // maxUserID is how long the identifier of a user can be, in characters: what the
@@ -107,7 +132,7 @@ func checkUserID(id string) error {
 }
 
 // Fresh issues a license again, as it stands now, for the user's data in the
-// request: the store keeps none. Rights, dates and publication come from the
+// request, or for what is kept of it. Rights, dates and publication come from the
 // record, and so does the profile unless the request names another one.
 func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
 	rec, err := s.Store.License(ctx, strings.ToLower(id))
@@ -118,6 +143,10 @@ func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*
 		return nil, &license.FieldError{Field: "user_id", Reason: "is not the user that the license was issued to"}
 	}
 	r.UserID = rec.UserID
+	r, kept, err := s.complete(ctx, rec.UUID, r)
+	if err != nil {
+		return nil, err
+	}
 	pub, err := s.Store.AnyPublication(ctx, rec.PublicationUUID)
 	if err != nil {
 		return nil, named(ErrPublication, rec.PublicationUUID, err)
@@ -125,7 +154,14 @@ func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*
 	if rec, err = s.changeProfile(ctx, rec, r.Profile); err != nil {
 		return nil, err
 	}
-	return s.Issuer.Issue(ctx, newRequest(rec, pub, r))
+	doc, err := s.Issuer.Issue(ctx, newRequest(rec, pub, r))
+	if err == nil && kept != nil {
+		err = s.keep(ctx, rec.UUID, r, kept)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return doc, nil
 }
 
 // changeProfile moves a license to the profile asked for (an upgrade), and keeps

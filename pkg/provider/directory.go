@@ -135,6 +135,18 @@ func (d *Directory) ByURI(ctx context.Context, uri string) (*Provider, error) {
 	return d.find(ctx, uri, func(s *snapshot) *entry { return s.byURI[uri] })
 }
 
+// ByMerchant returns the provider that tokens call so, with the errors of ByID.
+func (d *Directory) ByMerchant(ctx context.Context, name string) (*Provider, error) {
+	return d.find(ctx, name, func(s *snapshot) *entry {
+		for _, e := range s.list {
+			if e.whole.Merchant() == name {
+				return e
+			}
+		}
+		return nil
+	})
+}
+
 func (d *Directory) find(ctx context.Context, name string, in func(*snapshot) *entry) (*Provider, error) {
 	s, err := d.current(ctx)
 	if err != nil {

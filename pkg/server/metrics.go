@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/lcp-tools/lcp/pkg/delivery"
 )
 
 // Metrics counts what the server does, for Prometheus.
@@ -14,6 +16,8 @@ type Metrics struct {
 	latency  *prometheus.HistogramVec
 	issued   *prometheus.HistogramVec
 	moves    *prometheus.CounterVec
+	granted  *prometheus.CounterVec
+	refusals *prometheus.CounterVec
 }
 
 // NewMetrics registers the server's metrics.
@@ -33,8 +37,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		moves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lcp_license_moves_total", Help: "Changes of the status of licenses, by event.",
 		}, []string{"event"}),
+		granted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lcp_gateway_licenses_total", Help: "Licenses that the gateway delivered, by operation and by what authorized it.",
+		}, []string{"operation", "by"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lcp_gateway_refusals_total", Help: "Licenses that the gateway refused, by reason.",
+		}, []string{"reason"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves} {
+	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves, m.granted, m.refusals} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -44,6 +54,21 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 
 func (m *Metrics) licenseIssued(kind string, d time.Duration) {
 	m.issued.WithLabelValues(kind).Observe(d.Seconds())
+}
+
+// licenseDelivered counts a license of the gateway, with the time that it took to
+// authorize and issue it.
+func (m *Metrics) licenseDelivered(o delivery.Operation, by delivery.Mode, d time.Duration) {
+	kind := "new"
+	if o == delivery.Fresh {
+		kind = "fresh"
+	}
+	m.licenseIssued(kind, d)
+	m.granted.WithLabelValues(string(o), string(by)).Inc()
+}
+
+func (m *Metrics) licenseRefused(reason delivery.Reason) {
+	m.refusals.WithLabelValues(string(reason)).Inc()
 }
 
 func (m *Metrics) licenseMoved(event string) { m.moves.WithLabelValues(event).Inc() }

@@ -14,11 +14,12 @@ import (
 	"net/url"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 )
 
@@ -74,7 +75,7 @@ func (s *server) cors(w http.ResponseWriter, r *http.Request, origin string) boo
 		return false
 	}
 	h.Set("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE")
-	h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Idempotency-Key, X-CSRF-Token")
+	h.Set("Access-Control-Allow-Headers", "Accept, Authorization, Content-Type, Idempotency-Key, X-CSRF-Token, X-Dt-Auth-Token")
 	h.Set("Access-Control-Max-Age", "300")
 	w.WriteHeader(http.StatusNoContent)
 	return true
@@ -113,7 +114,7 @@ func (s *server) route(pattern string, h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begin := s.Now()
 		a := &answer{ResponseWriter: w, id: requestID(r)}
-		w.Header().Set("X-Request-Id", a.id)
+		w.Header().Set(requestIDHeader, a.id)
 		err := s.call(h, a, r)
 		if err != nil {
 			s.fail(a, r, err)
@@ -131,9 +132,12 @@ func (s *server) route(pattern string, h handler) http.Handler {
 	})
 }
 
+// requestIDHeader has the identifier of a request, by which the log knows it.
+const requestIDHeader = "X-Request-Id"
+
 // requestID takes over the identifier that a proxy gave, if it is a plain one.
 func requestID(r *http.Request) string {
-	if id := r.Header.Get("X-Request-Id"); id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool {
+	if id := r.Header.Get(requestIDHeader); id != "" && len(id) <= 64 && !strings.ContainsFunc(id, func(c rune) bool {
 		return c != '-' && c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
 	}) {
 		return id
@@ -160,6 +164,9 @@ func (s *server) call(h handler, a *answer, r *http.Request) (err error) {
 // fail answers with the problem that an error is.
 func (s *server) fail(a *answer, r *http.Request, err error) {
 	p, expected := problemOf(err)
+	if refusal, ok := errors.AsType[*delivery.Refusal](err); ok {
+		setRefusal(a.Header(), refusal)
+	}
 	if !expected && !errors.Is(err, context.Canceled) {
 		s.Log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("request", a.id), slog.Any("err", err))
 	}
@@ -245,8 +252,11 @@ func (s *server) limited(h handler) handler {
 	}
 }
 
+// tooManyWait is when who came too often may come again.
+const tooManyWait = 10 * time.Second
+
 func tooMany(w http.ResponseWriter) error {
-	w.Header().Set("Retry-After", strconv.Itoa(10))
+	setRetryAfter(w.Header(), tooManyWait)
 	return problem(http.StatusTooManyRequests, "too many requests from this address, try again later")
 }
 

@@ -342,8 +342,8 @@ func TestOpenAPIRequestsAreStrict(t *testing.T) {
 			}
 		}
 	}
-	if count != 7 {
-		t.Errorf("%d operations have a body, want 7", count)
+	if count != 8 {
+		t.Errorf("%d operations have a body, want 8", count)
 	}
 }
 

@@ -1,12 +1,16 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/access"
+	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
@@ -27,6 +31,9 @@ type Problem struct {
 	Detail string         `json:"detail,omitempty"`
 	Errors []FieldProblem `json:"errors,omitempty"` // one for each field that is wrong
 	Code   string         `json:"code,omitempty"`   // for the dashboard of the documented server
+
+	Message     string `json:"message,omitempty"`     // of the provider that denies a license, to the user
+	RedirectURL string `json:"redirectUrl,omitempty"` // where it sends the user
 }
 
 // codeTokenExpired is what that dashboard asks for a new login at.
@@ -76,6 +83,9 @@ func problemOf(err error) (p *Problem, expected bool) {
 	if errors.As(err, &p) {
 		return p, true
 	}
+	if refusal, ok := errors.AsType[*delivery.Refusal](err); ok {
+		return refusalProblem(refusal), true
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return problem(http.StatusRequestEntityTooLarge, "the body is too large"), true
 	}
@@ -103,6 +113,29 @@ func problemOf(err error) (p *Problem, expected bool) {
 	p = problem(http.StatusInternalServerError, "")
 	p.Type, p.Title = typeServer, "An unexpected error has occurred."
 	return p, false
+}
+
+// refusalProblem is what whoever was refused a license is told.
+func refusalProblem(r *delivery.Refusal) *Problem {
+	return &Problem{
+		Type: r.Reason.Type(), Title: r.Reason.Title(), Status: r.Reason.Status(), Detail: cmp.Or(r.Detail, r.Message),
+		Errors: fieldProblems(r), Message: r.Message, RedirectURL: r.RedirectURL,
+	}
+}
+
+// setRefusal sets what a refusal has to say in headers.
+func setRefusal(h http.Header, r *delivery.Refusal) {
+	if challenge := r.Challenge(); challenge != "" {
+		h.Set("WWW-Authenticate", challenge)
+	}
+	if r.RetryAfter > 0 {
+		setRetryAfter(h, r.RetryAfter)
+	}
+}
+
+// setRetryAfter tells when to come again, in whole seconds and not too early.
+func setRetryAfter(h http.Header, d time.Duration) {
+	h.Set("Retry-After", strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10))
 }
 
 // fieldProblems collects the faults of fields from an error and all that it

@@ -1,6 +1,6 @@
 // Package server is the license server over HTTP: the License API for those who
-// sell and lend, the License Status protocol for reading apps, and the figures
-// for the dashboard.
+// sell and lend, the License Status protocol and the license gateway for reading
+// apps, and the figures for the dashboard.
 //
 // A handler reads the request, calls one package that knows what to do, and
 // writes the answer; errors meet HTTP in one place (problem.go). Rules of LCP
@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/access"
+	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/provider"
@@ -31,8 +32,9 @@ type Options struct {
 	DashboardAccess *access.Authenticator // of logins to the dashboard
 	Tokens          *access.Tokens
 	Providers       *provider.Directory
-	Status          *status.Builder // status documents
-	Policy          status.Policy   // of renewals
+	Delivery        *delivery.Authorizer // of the gateway
+	Status          *status.Builder      // status documents
+	Policy          status.Policy        // of renewals
 	FreshLink       *license.Template
 	Dashboard       Dashboard
 	Resources       string // folder that is served at /resources/; "" for none
@@ -107,6 +109,10 @@ func (s *server) routes() *http.ServeMux {
 
 	private("PUT /revoke/{id}", access.RevokeLicenses, s.revoke)
 	private("GET /license-events/{id}", access.ReadLicenses, s.listEvents)
+
+	mux.Handle("GET /gateway/licenses", s.route("GET /gateway/licenses", s.gateway(s.freshOrder)))
+	mux.Handle("GET /gateway/licenses/{id}", s.route("GET /gateway/licenses/{id}", s.gateway(s.freshOrder)))
+	mux.Handle("POST /gateway/licenses", s.route("POST /gateway/licenses", s.gateway(s.newOrder)))
 
 	public("GET /status/{id}", s.statusDocument)
 	public("POST /register/{id}", s.register)

@@ -25,10 +25,12 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/certificate"
+	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/keyring"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/server"
 	"github.com/lcp-tools/lcp/pkg/signature"
 	"github.com/lcp-tools/lcp/pkg/status"
@@ -235,12 +237,16 @@ func (r *rig) newOptions(t *testing.T) server.Options {
 		t.Fatal(err)
 	}
 	guesses := access.NewLimiter(1, 5, r.clock.now)
+	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	callbacks := delivery.NewCallbacks(delivery.CallbackOptions{Now: r.clock.now})
+	t.Cleanup(callbacks.Close)
 	return server.Options{
 		Store: r.store, Licensing: r.newLicensing(t, policy),
 		Access: access.NewAuthenticator(r.store, guesses), DashboardAccess: access.NewAuthenticator(r.store, guesses), Tokens: tokens,
-		Providers: newProviders(t), Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
-		Metrics: metrics, Now: r.clock.now,
-		Log: slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
+		Providers: newProviders(t),
+		Delivery:  &delivery.Authorizer{Store: provider.NewRecords(r.store), Callbacks: callbacks, Now: r.clock.now, Log: log},
+		Metrics:   metrics, Now: r.clock.now, Log: log,
 	}
 }
 
@@ -252,14 +258,14 @@ func (r *rig) newLicensing(t *testing.T, policy status.Policy) *licensing.Servic
 	}
 	profiles := profile.NewRegistry()
 	issuer, err := license.NewIssuer(license.Options{
-		Provider: "https://provider.example.org", Signer: s, Profiles: profiles,
+		Provider: providerURI, Signer: s, Profiles: profiles,
 		Hint: publicURL + "/hint/{license_id}", Status: publicURL + "/status/{license_id}",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return &licensing.Service{
-		Store: r.store, Issuer: issuer, Profiles: profiles, Provider: "https://provider.example.org",
+		Store: r.store, Issuer: issuer, Profiles: profiles, Provider: providerURI,
 		Profile: profile.Basic, Policy: policy, Now: r.clock.now,
 	}
 }

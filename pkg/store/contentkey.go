@@ -73,10 +73,9 @@ func (s *Store) checkKeyring(ctx context.Context) error {
 const resealBatch = 50
 
 // Reseal seals every content key again that is under an older master key than
-// the primary one, every answer that is kept for repeated requests, and every
-// secret that is shared with a provider, and returns how many those were. It can be run beside everything else, stopped,
-// the primary one, every answer that is kept for repeated requests and what is
-// kept of users, and returns how many those were. It can be run beside everything else, stopped,
+// the primary one, every answer that is kept for repeated requests, every secret
+// that is shared with a provider and what is kept of users, and returns how many
+// those were. It can be run beside everything else, stopped,
 // and run again; once it returns without an error older master keys are no
 // longer needed, unless a program that still seals under them runs.
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {

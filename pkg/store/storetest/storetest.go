@@ -85,7 +85,7 @@ func Run(t *testing.T, impl Implementation) {
 		"TestKeyIDsAreCaseSensitive": testKeyIDsAreCaseSensitive,
 		"TestSecretsSealedAtRest":    testSecretsSealed,
 		"TestSpentTokensAreDropped":  testSpentTokensAreDropped,
-		"snapshots":         testSnapshots,
+		"snapshots":                  testSnapshots,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -95,7 +95,7 @@ func (r *batchRun) work(ctx context.Context, job, jobs int, queue <-chan Item) {
 			continue
 		}
 		if w.Pipeline == nil {
-			w.Pipeline = protect.NewPipeline(coresPerJob(jobs))
+			w.Pipeline = protect.NewPipeline(CoresPerJob(jobs))
 		}
 		var progress Progress
 		if r.watch.Begin != nil {
@@ -138,7 +138,8 @@ func (r *batchRun) end(job int, rec Record, err error) {
 	r.watch.End(job, rec, err)
 }
 
-// coresPerJob shares the cores among jobs, and lets each overlap its stages.
-func coresPerJob(jobs int) int {
+// CoresPerJob shares the cores among so many jobs, and lets each overlap its
+// stages: it is for whom to make pipelines for workers that run at once.
+func CoresPerJob(jobs int) int {
 	return max(1, (runtime.GOMAXPROCS(0)+jobs-1)/jobs)
 }

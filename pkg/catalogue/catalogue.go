@@ -37,6 +37,11 @@ type Item struct {
 	KeyFile  string `json:"key_file"`  // file with the content key; "" for a new key, or the one known
 	FileName string `json:"file_name"` // of the output in the store; "" for the UUID. The format's extension is added where it lacks one
 
+	// Proposal is the identifier for a publication that neither UUID nor AltID
+	// gives one, so that who tries again replaces what the last attempt left;
+	// "" for a random one.
+	Proposal string `json:"-"`
+
 	// Fault tells why it cannot be brought in; "" if nothing is known to be
 	// wrong. Others of a batch go on.
 	Fault string `json:"-"`
@@ -51,8 +56,9 @@ type Record struct {
 	ContentType   string   `json:"content_type,omitempty"`
 	File          string   `json:"file,omitempty"` // path or s3 URL
 	Href          string   `json:"href,omitempty"`
-	Size          int64    `json:"size,omitempty"`     // bytes
-	Checksum      string   `json:"checksum,omitempty"` // SHA-256, hexadecimal
+	FormerHref    string   `json:"former_href,omitempty"` // where the file was before, if elsewhere; what is there is left for licenses that point to it
+	Size          int64    `json:"size,omitempty"`        // bytes
+	Checksum      string   `json:"checksum,omitempty"`    // SHA-256, hexadecimal
 	Cover         string   `json:"cover,omitempty"`
 	Source        string   `json:"source"` // the input
 	Format        string   `json:"format,omitempty"`
@@ -126,7 +132,7 @@ func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Rec
 
 func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress Progress) error {
 	if item.Fault != "" {
-		return errors.New(item.Fault)
+		return &InputError{errors.New(item.Fault)}
 	}
 	path := item.Input
 	if IsURL(item.Input) {
@@ -177,7 +183,7 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Record, progress Progress) (m Message, err error) {
 	src, err := w.Recognition.Open(ctx, path)
 	if err != nil {
-		return m, err
+		return m, inputError(ctx, err)
 	}
 	defer src.Close()
 	plan := src.Plan
@@ -186,7 +192,7 @@ func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Recor
 	rec.Warnings = plan.Warnings
 	rec.Encrypted = len(protect.Encrypted(plan))
 	if rec.Encrypted == 0 {
-		return m, publication.ErrNothing
+		return m, &InputError{publication.ErrNothing}
 	}
 	if progress.Total != nil {
 		progress.Total(src.Size())
@@ -194,31 +200,42 @@ func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Recor
 	if w.DryRun {
 		return m, nil
 	}
-	id, err := w.identify(ctx, item)
+	id, known, err := w.identify(ctx, item)
 	if err != nil {
 		return m, err
 	}
 	rec.UUID, rec.AltID = id.UUID, id.AltID
-	return w.publish(ctx, src, id, item, rec, progress.Add)
+	former := ""
+	if known {
+		if former, err = w.formerHref(ctx, id.UUID); err != nil {
+			return m, err
+		}
+	}
+	m, err = w.publish(ctx, src, id, item, rec, progress.Add)
+	if err == nil && former != "" && former != rec.Href {
+		rec.FormerHref = former
+		rec.Warnings = append(rec.Warnings, "licenses issued before point to "+former+", which is left there")
+	}
+	return m, err
 }
 
 // identify settles uuid and key, and has the journal know of them. What nobody
 // could know yet needs no registry.
-func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error) {
+func (w *Worker) identify(ctx context.Context, item Item) (id store.Identity, known bool, err error) {
 	want := store.Identity{UUID: strings.ToLower(item.UUID), AltID: item.AltID}
 	if item.KeyFile != "" {
 		key, err := w.ReadKey(item.KeyFile)
 		if err != nil {
-			return want, err
+			return want, false, inputError(ctx, err)
 		}
 		want.Key = key
 	}
-	if w.Journal != nil {
+	if w.Registry != nil && (w.Journal != nil || item.Proposal != "") {
 		return w.identifyAgain(ctx, item, want)
 	}
 	if w.Registry != nil && (want.UUID != "" || want.AltID != "") {
-		got, _, err := w.Registry.Reserve(ctx, want)
-		return got, err
+		got, known, err := w.Registry.Reserve(ctx, want)
+		return got, known, identityError(&item, err)
 	}
 	if want.UUID == "" {
 		want.UUID = uuid.NewString()
@@ -226,45 +243,67 @@ func (w *Worker) identify(ctx context.Context, item Item) (store.Identity, error
 	if item.KeyFile == "" {
 		want.Key = lcpcrypto.NewContentKey()
 	}
-	return want, nil
+	return want, false, nil
 }
 
 // identifyAgain gives the item the identifier under which an earlier run began
 // it, so that what that run stored or registered is replaced, not doubled.
-func (w *Worker) identifyAgain(ctx context.Context, item Item, want store.Identity) (store.Identity, error) {
-	begun := w.Journal.recall(item.digest()).uuid
+func (w *Worker) identifyAgain(ctx context.Context, item Item, want store.Identity) (got store.Identity, known bool, err error) {
+	begun := item.Proposal
+	if w.Journal != nil {
+		begun = cmp.Or(w.Journal.recall(item.digest()).uuid, begun)
+	}
 	if want.UUID == "" {
 		want.UUID = begun
 	}
 	if want.UUID == "" && want.AltID == "" {
 		want.UUID = uuid.NewString()
 	}
-	got, _, err := w.Registry.Reserve(ctx, want)
+	got, known, err = w.Registry.Reserve(ctx, want)
 	if errors.Is(err, store.ErrExists) && item.UUID == "" && item.AltID != "" && begun != "" {
 		want.UUID = "" // somebody else has registered the alternative identifier meanwhile
-		got, _, err = w.Registry.Reserve(ctx, want)
+		got, known, err = w.Registry.Reserve(ctx, want)
 	}
-	if err != nil {
-		return got, err
+	if err != nil || w.Journal == nil {
+		return got, known, identityError(&item, err)
 	}
-	return got, w.Journal.begin(item.digest(), got.UUID)
+	return got, known, w.Journal.begin(item.digest(), got.UUID)
 }
 
-func (w *Worker) register(ctx context.Context, id store.Identity, plan *publication.Plan, rec *Record, coverURL, provider string) error {
+// formerHref is where the registry says that the file of a publication is. Not
+// every registry can tell.
+func (w *Worker) formerHref(ctx context.Context, id string) (string, error) {
+	r, ok := w.Registry.(interface {
+		Publication(ctx context.Context, uuid string) (store.Publication, error)
+	})
+	if !ok {
+		return "", nil
+	}
+	p, err := r.Publication(ctx, id)
+	if errors.Is(err, store.ErrNotFound) {
+		return "", nil // it was deleted
+	}
+	if err != nil {
+		return "", fmt.Errorf("look up the former file: %w", err)
+	}
+	return p.Href, nil
+}
+
+func (w *Worker) register(ctx context.Context, id store.Identity, plan *publication.Plan, rec *Record, coverURL string, item *Item) error {
 	if w.Registry == nil {
 		rec.EncryptionKey = id.Key.Base64()
 		return nil
 	}
 	meta := plan.Metadata
 	_, _, err := w.Registry.SavePublication(ctx, store.Publication{
-		UUID: id.UUID, AltID: id.AltID, Provider: provider,
+		UUID: id.UUID, AltID: id.AltID, Provider: item.Provider,
 		Title: rec.Title, Authors: meta.Authors, Publishers: meta.Publishers,
 		Description: meta.Description, Languages: meta.Languages, Published: meta.Published,
 		ContentType: plan.Format.MediaType, Href: rec.Href, Size: rec.Size, Checksum: rec.Checksum,
 		CoverURL: coverURL, ContentKey: id.Key,
 	})
 	if err != nil {
-		return fmt.Errorf("register the publication: %w", err)
+		return fmt.Errorf("register the publication: %w", identityError(item, err))
 	}
 	return nil
 }

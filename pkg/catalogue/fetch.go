@@ -98,7 +98,7 @@ func (w *Worker) download(req *http.Request, name string) error {
 	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
 		return &networkError{fmt.Errorf("the server answered %s", resp.Status)}
 	case resp.StatusCode != http.StatusOK:
-		return fmt.Errorf("the server answered %s", resp.Status)
+		return &InputError{fmt.Errorf("the server answered %s", resp.Status)}
 	}
 	f, err := os.Create(name)
 	if err != nil {

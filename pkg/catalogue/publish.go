@@ -40,7 +40,7 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 	if err != nil {
 		return m, err
 	}
-	return messageOf(rec, &plan.Metadata, coverURL), w.register(ctx, id, plan, rec, coverURL, item.Provider)
+	return messageOf(rec, &plan.Metadata, coverURL), w.register(ctx, id, plan, rec, coverURL, &item)
 }
 
 // putPublication encrypts into the store. Where the store can read back what has
@@ -53,7 +53,7 @@ func (w *Worker) putPublication(ctx context.Context, src *protect.Source, key lc
 		Disposition: mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)}),
 	}, func(out io.Writer) error {
 		var err error
-		if result, err = w.Pipeline.Encrypt(ctx, src.Plan, key, out, add); err != nil {
+		if result, err = w.encrypt(ctx, src, key, out, add); err != nil {
 			return err
 		}
 		if r, ok := out.(io.ReaderAt); ok && !verified {

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/lcp-tools/lcp/pkg/blob"
@@ -144,4 +147,60 @@ func TestCheckFileName(t *testing.T) {
 			t.Errorf("CheckFileName(%q) = %v", name, err)
 		}
 	}
+}
+
+// A knowingRegistry can tell what it knows of a publication.
+type knowingRegistry struct {
+	fakeRegistry
+	known store.Publication
+	err   error
+}
+
+func (r *knowingRegistry) Publication(context.Context, string) (store.Publication, error) {
+	return r.known, r.err
+}
+
+// A publication that gets another name or format keeps its former file until the
+// new one is registered, and then: licenses point to it.
+func TestProcessKeepsTheFormerFile(t *testing.T) {
+	t.Parallel()
+	s := newFolder(t, "https://cdn.example.com/books")
+	tests := map[string]struct {
+		known store.Publication
+		err   error
+		want  string
+	}{
+		"under another name":    {known: store.Publication{Href: s.URL("old.epub")}, want: s.URL("old.epub")},
+		"under the same name":   {known: store.Publication{Href: s.URL("new.epub")}},
+		"without a file before": {},
+		"deleted":               {err: store.ErrDeleted},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newFolder(t, "https://cdn.example.com/books")
+			r := &knowingRegistry{known: tt.known, err: tt.err}
+			r.identity, r.savingKnown = store.Identity{UUID: someID, Key: lcpcrypto.NewContentKey()}, true
+			w := newWorker(t, r)
+			w.Store = s
+			if err := os.WriteFile(filepath.Join(s.dir, "old.epub"), []byte("old"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			rec := process(t, w, catalogue.Item{Input: sampleFile(t, "sample.epub"), UUID: someID, FileName: "new"})
+			if rec.FormerHref != tt.want || strings.Contains(strings.Join(rec.Warnings, "\n"), "which is left there") != (tt.want != "") {
+				t.Errorf("former href %q, want %q; warnings %q", rec.FormerHref, tt.want, rec.Warnings)
+			}
+			wantFiles(t, s.dir, "new.epub", "old.epub")
+		})
+	}
+	t.Run("unless the registry cannot tell", func(t *testing.T) {
+		t.Parallel()
+		r := &knowingRegistry{err: errRegistry}
+		r.identity, r.savingKnown = store.Identity{UUID: someID, Key: lcpcrypto.NewContentKey()}, true
+		w := newWorker(t, r)
+		if _, err := w.Process(t.Context(), catalogue.Item{Input: sampleFile(t, "sample.epub"), UUID: someID}, catalogue.Progress{}); !errors.Is(err, errRegistry) {
+			t.Errorf("Process = %v", err)
+		}
+		wantFiles(t, outOf(w))
+	})
 }

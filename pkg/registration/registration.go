@@ -133,6 +133,19 @@ func (s *Server) SavePublication(ctx context.Context, p store.Publication) (save
 	return p, false, nil
 }
 
+// Publication returns what the server knows of the publication's file. It fails
+// with store.ErrNotFound.
+func (s *Server) Publication(ctx context.Context, id string) (store.Publication, error) {
+	p, known, err := s.find(ctx, store.Identity{UUID: id})
+	if err == nil && !known {
+		err = fmt.Errorf("publication %q: %w", id, store.ErrNotFound)
+	}
+	return store.Publication{
+		UUID: p.UUID, AltID: p.AltID, Title: p.Title, ContentType: p.ContentType,
+		Href: p.Href, Size: p.Size, Checksum: p.Checksum, CoverURL: p.CoverURL,
+	}, err
+}
+
 // mayBeThere reports whether a refusal to create something can mean that it was
 // created before. LCP Server v2 answers 500 then.
 func mayBeThere(err error) bool {

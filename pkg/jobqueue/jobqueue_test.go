@@ -6,10 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -80,6 +80,7 @@ func add(t *testing.T, q *jobqueue.Queue, keys ...string) int {
 	return n
 }
 
+// jobs lists jobs in the order in which they came.
 func jobs(t *testing.T, q *jobqueue.Queue, states ...jobqueue.State) []jobqueue.Job {
 	t.Helper()
 	var list []jobqueue.Job
@@ -89,6 +90,7 @@ func jobs(t *testing.T, q *jobqueue.Queue, states ...jobqueue.State) []jobqueue.
 		}
 		list = append(list, j)
 	}
+	slices.Reverse(list)
 	return list
 }
 
@@ -374,7 +376,7 @@ func TestPasswordIsNotTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		u.User = url.UserPassword("lcp", "hidden word")
-		_, err = jobqueue.Open(t.Context(), u.String(), slog.New(slog.NewTextHandler(io.Discard, nil)))
+		_, err = jobqueue.Open(t.Context(), u.String(), slog.New(slog.DiscardHandler))
 		if err == nil || strings.Contains(err.Error(), "hidden") {
 			t.Error(err)
 		}

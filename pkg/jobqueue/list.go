@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/riverqueue/river"
 )
@@ -11,27 +12,23 @@ import (
 // pageSize is how many jobs are read at once.
 const pageSize = 500
 
-// Jobs lists jobs in the order in which they came; without states, all. Those
+// Jobs lists jobs, the newest first; without states, all. Those
 // that are done are forgotten after a time (see Worker).
 func (q *Queue) Jobs(ctx context.Context, states ...State) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		where := "queue = '" + queueName + "'"
+		conditions := make([]string, len(states))
 		for i, s := range states {
-			condition, err := s.where()
-			if err != nil {
+			var err error
+			if conditions[i], err = s.where(); err != nil {
 				yield(Job{}, err)
 				return
 			}
-			if i == 0 {
-				where += " AND (" + condition
-			} else {
-				where += " OR " + condition
-			}
 		}
+		where := "queue = '" + queueName + "'"
 		if len(states) > 0 {
-			where += ")"
+			where += " AND (" + strings.Join(conditions, " OR ") + ")"
 		}
-		params := river.NewJobListParams().Where(where).First(pageSize).OrderBy(river.JobListOrderByID, river.SortOrderAsc)
+		params := river.NewJobListParams().Where(where).First(pageSize).OrderBy(river.JobListOrderByID, river.SortOrderDesc)
 		q.pages(ctx, params, yield)
 	}
 }

@@ -272,4 +272,3 @@ func (r *run) drain(ctx context.Context, stop func(), end <-chan struct{}) {
 }
 
 var _ river.Worker[taskArgs] = (*taskWorker)(nil)
-

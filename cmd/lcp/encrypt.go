@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -46,6 +47,7 @@ type encryptOptions struct {
 	apiVersion int // of the server
 	journal    string
 	reportFile string
+	queue      queueFlags
 	format     formatFlag
 }
 
@@ -73,6 +75,7 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	o.notify.addFlags(fs)
 	fs.StringVar(&o.journal, "journal", "", "remember in `FILE` what is done, and do it again only where something changed; a run that was killed goes on where it was")
 	fs.StringVar(&o.reportFile, "report", "", "write one row per input to `FILE` (.csv or .json)")
+	o.queue.addFlags(fs, "enqueue", "leave the work to lcp worker, by way of the queue in the PostgreSQL database at `URL` (empty: that of LCP_QUEUE)")
 	fs.Var(&o.format, "format", "print records as text, table, json or ndjson (default: text on a terminal, else ndjson)")
 }
 
@@ -105,6 +108,9 @@ exit code is 3.`,
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.inputs = args
+			if err := o.queue.checkEnqueue(&o, cmd.Flags()); err != nil {
+				return err
+			}
 			return a.encrypt(cmd.Context(), o)
 		},
 	}
@@ -129,6 +135,9 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 		if _, err := readContentKey(o.keyFile); err != nil {
 			return err
 		}
+	}
+	if o.queue.wanted() {
+		return a.enqueue(ctx, &o, plan)
 	}
 	o.format.value = a.recordFormat(o.format.value)
 	worker := catalogue.Worker{
@@ -272,14 +281,7 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 	// garbage of thousands of small entries would.
 	debug.SetMemoryLimit(int64(memoryBase+jobs*memoryPerJob) << 20)
 	show := newProgress(a.err, bars, plan.Len(), total, jobs)
-	out := &recordWriter{
-		out: show.above(a.out), format: o.format.value,
-		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
-		row: func(r any) []string {
-			rec := r.(catalogue.Record)
-			return []string{rec.UUID, rec.File, bytesText(rec.Size), rec.Title}
-		},
-	}
+	out := recordsOut(show.above(a.out), o.format.value)
 	var outErr, reportErr error
 	batch := catalogue.Batch{Worker: worker, Jobs: jobs, MaxFailures: o.failures}
 	sum, err := batch.Run(ctx, plan.Items(), catalogue.Watcher{
@@ -309,6 +311,18 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 		return err
 	}
 	return a.batchEnding(o, plan.Len(), sum)
+}
+
+// recordsOut prints records of publications.
+func recordsOut(w io.Writer, format string) *recordWriter {
+	return &recordWriter{
+		out: w, format: format,
+		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
+		row: func(r any) []string {
+			rec := r.(catalogue.Record)
+			return []string{rec.UUID, rec.File, bytesText(rec.Size), rec.Title}
+		},
+	}
 }
 
 // batchEnding tells how a batch went, and makes its exit code.

@@ -133,6 +133,8 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 	root.AddCommand(
 		newEncryptCommand(app),
 		newUploadCommand(app),
+		newWorkerCommand(app),
+		newJobsCommand(app),
 		newLicenseCommand(app),
 		newPublicationsCommand(app),
 		newServeCommand(app),

@@ -118,7 +118,7 @@ func TestWorkersShareABatch(t *testing.T) {
 	}
 	m.checkShared(t, s, books)
 	for id, n := range printed {
-		if n > 2 {
+		if n > kills+1 { // who is killed may have been about to say that it is done
 			t.Errorf("%s was printed %d times", id, n)
 		}
 	}

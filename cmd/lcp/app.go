@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,8 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
-	"github.com/lcp-tools/lcp/pkg/status"
+	"github.com/lcp-tools/lcp/pkg/provider"
+	"github.com/lcp-tools/lcp/pkg/signature"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -169,42 +171,63 @@ func (a *app) ensureTestCertificate(dir string, keyType certificate.KeyType) err
 }
 
 // licensing puts together what issues licenses. The caller calls close.
-func (a *app) licensing(ctx context.Context, c Config) (s *licensing.Service, closeAll func(), err error) {
+func (a *app) licensing(ctx context.Context, c Config) (*issuing, error) {
 	pair, err := a.provider(c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return a.licensingFor(ctx, c, pair, true)
+	return a.licensingFor(ctx, c, pair.Signer, true, nil)
 }
 
-// licensingFor is licensing in the name of a certificate.
-func (a *app) licensingFor(ctx context.Context, c Config, pair *certificate.Pair, migrate bool) (s *licensing.Service, closeAll func(), err error) {
-	profiles, closeHelper, err := a.profiles(c)
+// An issuing is what issues licenses, over an open store.
+type issuing struct {
+	*licensing.Services
+	store    *store.Store
+	profiles *profile.Registry
+	close    func()
+}
+
+// licensingFor is licensing with the default provider's signer; without one,
+// nothing can be issued. log may be nil.
+func (a *app) licensingFor(ctx context.Context, c Config, signer *signature.Signer, migrate bool, log *slog.Logger) (*issuing, error) {
+	fresh, err := license.ParseTemplate(c.freshLicenseLink())
 	if err != nil {
-		return nil, nil, err
+		return nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
 	}
-	issuer, err := license.NewIssuer(license.Options{
-		Provider: c.License.Provider, Signer: pair.Signer, Profiles: profiles,
-		Hint: c.hintLink(), Status: c.statusLink(), Links: c.License.links(),
-		OPDS: c.KeyRetrieval.PublicationLink,
-	})
-	if err != nil {
-		closeHelper()
-		return nil, nil, fmt.Errorf("configuration: %w", err)
+	profiles, closeHelper := profile.NewRegistry(), func() {}
+	if signer != nil {
+		if profiles, closeHelper, err = a.profiles(c); err != nil {
+			return nil, err
+		}
 	}
 	records, err := a.openMigrated(ctx, c, migrate)
 	if err != nil {
 		closeHelper()
-		return nil, nil, err
+		return nil, err
 	}
-	closeAll = func() {
+	i := &issuing{store: records, profiles: profiles, close: func() {
 		records.Close()
 		closeHelper()
+	}}
+	providers, err := c.providers(records, log)
+	if err == nil {
+		i.Services, err = licensing.NewServices(ctx, licensing.Options{
+			Store: records, Providers: providers, Profiles: profiles, Signer: signer,
+			PublicURL: c.PublicBaseURL, Fresh: fresh, Now: time.Now, Log: log,
+		})
 	}
-	return &licensing.Service{
-		Store: records, Issuer: issuer, Profiles: profiles,
-		Provider: c.License.Provider, Profile: c.License.Profile, Policy: c.policy(), Now: time.Now,
-	}, closeAll, nil
+	if err != nil {
+		i.close()
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	return i, nil
+}
+
+// providers knows those of the configuration and those that are stored.
+func (c *Config) providers(records *store.Store, log *slog.Logger) (*provider.Directory, error) {
+	return provider.NewDirectory(provider.Options{
+		Default: c.defaultProvider(), Configured: c.Providers, Stored: provider.NewRecords(records), Now: time.Now, Log: log,
+	})
 }
 
 // profiles knows the basic profile and those of the configured helper program.
@@ -218,15 +241,4 @@ func (a *app) profiles(c Config) (*profile.Registry, func(), error) {
 		uris = slices.Concat([]string{profile.V1}, profile.Version2())
 	}
 	return startHelper(registry, c.ProfileHelper, uris, a.err)
-}
-
-const aDay = 24 * time.Hour
-
-// policy is what the configuration allows on loans.
-func (c *Config) policy() status.Policy {
-	return status.Policy{
-		RenewDefault:        time.Duration(c.Status.RenewDefaultDays) * aDay,
-		RenewMax:            time.Duration(c.Status.RenewMaxDays) * aDay,
-		AllowRenewOnExpired: c.Status.AllowRenewOnExpiredLicenses,
-	}
 }

@@ -35,6 +35,8 @@ type Config struct {
 	Status        Status        `yaml:"status"`
 	Hint          Hint          `yaml:"hint"`
 	KeyRetrieval  KeyRetrieval  `yaml:"key_retrieval"`
+	Authorization Authorization `yaml:"authorization"`
+	Providers     providerList  `yaml:"providers"`
 	Dashboard     Dashboard     `yaml:"dashboard"`
 	Certificate   Certificate   `yaml:"certificate"`
 	JWT           JWT           `yaml:"jwt"`
@@ -49,14 +51,16 @@ type Config struct {
 	TrustForwardedFor bool          `yaml:"trust_forwarded_for"` // a proxy of ours sets X-Forwarded-For
 	ShutdownTimeout   time.Duration `yaml:"shutdown_timeout"`    // for requests in hand
 
-	file string        // that was read, or ""
-	hint provider.Hint // with what its files hold
+	file          string                 // that was read, or ""
+	hint          provider.Hint          // with what its files hold
+	authorization provider.Authorization // in the words of providers
 }
 
 // Access is the one user that the documented server's private routes know.
 type Access struct {
 	Username string `yaml:"username"`
 	Password string `yaml:"password" secret:"true"`
+	Provider string `yaml:"provider"` // that the user belongs to, by identifier; "" for none
 }
 
 // License is what licenses have in common.
@@ -152,6 +156,7 @@ func loadConfig(file, dataDir string) (Config, error) {
 	}
 	c.readSecretFiles(&faults)
 	c.readHint(&faults)
+	c.readAuthorization(&faults)
 	c.fillGaps()
 	c.validate(&faults)
 	if err := faults.err(); err != nil {
@@ -204,6 +209,7 @@ func (c *Config) validate(f *configFaults) {
 	}
 	c.validateLinks(f)
 	c.validateHint(f)
+	c.validateProviders(f)
 	c.validateAccess(f)
 	c.validateServer(f)
 }
@@ -352,28 +358,6 @@ func (c *Config) opsListenAddress() string {
 	return c.OpsAddress
 }
 
-// hintLink is the configured hint page, or the server's own.
-func (c *Config) hintLink() string {
-	return cmp.Or(c.License.HintLink, strings.TrimSuffix(c.PublicBaseURL, "/")+"/hint/{license_id}")
-}
-
-func (c *Config) statusLink() string {
-	return strings.TrimSuffix(c.PublicBaseURL, "/") + "/status/{license_id}"
-}
-
-// links are the support links of every license.
-func (l *License) links() []license.Link {
-	var links []license.Link
-	for _, href := range l.Support {
-		link := license.Link{Rel: license.RelSupport, Href: href}
-		if strings.HasPrefix(href, "http") {
-			link.Type = "text/html"
-		}
-		links = append(links, link)
-	}
-	return links
-}
-
 func newConfigCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "config", Short: "Show and check the configuration", Args: cobra.NoArgs}
 	cmd.AddCommand(&cobra.Command{
@@ -411,7 +395,7 @@ func (a *app) showConfig(c Config) error {
 		fmt.Fprintf(a.out, "# from %s\n", c.file)
 	}
 	redact(reflect.ValueOf(&c).Elem())
-	c.License.HintLink = c.hintLink()
+	c.License.HintLink = cmp.Or(c.License.HintLink, strings.TrimSuffix(c.PublicBaseURL, "/")+"/hint/{license_id}")
 	c.Address = c.listenAddress()
 	enc := yaml.NewEncoder(a.out)
 	enc.SetIndent(2)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -91,7 +92,7 @@ resources: "/srv/resources"
 func documentedConfig() Config {
 	c := defaultConfig()
 	c.LogLevel, c.PublicBaseURL, c.Port, c.DSN = "debug", "https://lcp.example.com", 8081, "sqlite3://file::memory:?cache=shared"
-	c.Access = Access{"login", "access-password"}
+	c.Access = Access{Username: "login", Password: "access-password"}
 	c.License = License{
 		Provider: "http://publisher.example.com", Profile: "http://readium.org/lcp/basic-profile",
 		HintLink: "https://lcp.example.com/help/{license_id}",
@@ -215,10 +216,12 @@ func TestConfigEveryKeyHasVariables(t *testing.T) {
 		text := map[string]string{
 			"int": "3", "float64": "3", "bool": "true", "time.Duration": "3s", "map[string]string": "a:b",
 			"[]string": "https://a.example.com", "string": "https://a.example.com/{license_id}",
+			"main.rightsJSON": `{"profile":{"type":"purchase"}}`, "main.providerList": `[{"id":"a","uri":"https://a.example"}]`,
 		}[k.field.Type.String()]
 		name := strings.ToUpper(strings.ReplaceAll(k.name, ".", "_"))
 		section, rest, _ := strings.Cut(strings.ToUpper(k.name), ".")
-		documented := strings.TrimSuffix(strings.ReplaceAll(section, "_", "")+"_"+strings.ReplaceAll(rest, "_", ""), "_")
+		rest = strings.NewReplacer("_", "", ".", "_").Replace(rest)
+		documented := strings.TrimSuffix(strings.ReplaceAll(section, "_", "")+"_"+rest, "_")
 		for _, variable := range []string{"LCP_" + name, "LCPSERVER_" + documented} {
 			t.Run(variable, func(t *testing.T) {
 				t.Setenv(variable, text)
@@ -384,7 +387,7 @@ func TestConfigSecretFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (Access{"api", "pass:word"}); c.Access != want {
+	if want := (Access{Username: "api", Password: "pass:word"}); c.Access != want {
 		t.Errorf("access = %v, want %v", c.Access, want)
 	}
 	want := JWT{strings.Repeat("s", 40), map[string]string{"bob": "bob-password", "Hugh": "hugh-password", "Eve": "eve-password"}}
@@ -620,4 +623,77 @@ func FuzzConfig(f *testing.F) {
 			t.Errorf("read again (-first +again):\n%s\nwritten as\n%s", diff, written)
 		}
 	})
+}
+
+func TestConfigProviders(t *testing.T) {
+	t.Parallel()
+	c, err := load(t, `
+license: {provider: https://first.example}
+authorization:
+  mode: allow-all
+  until: 2030-01-31
+  merchant: firstShop
+  callback: {url: https://first.example/lcp, allow: [10.1.0.0/16], concurrency: 8}
+  rights: {profile: {type: rental, relativeExpiration: P1D}, lcp: {copy: 10000000}}
+providers:
+  - id: library
+    name: "2001"
+    uri: https://library.example
+    renewal: {default_days: 7, max_days: 30}
+    authorization: {mode: token, until: 2030-01-31T12:00:00Z}
+    hint: {texts: {fr: {text: Demandez.}}}
+  - {id: shop, uri: https://shop.example}
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := c.defaultProvider()
+	if err := first.Check(); err != nil || c.authorization.Until.Format(time.RFC3339) != "2030-01-31T00:00:00Z" || len(c.authorization.Callback.Allow) != 1 {
+		t.Errorf("default provider: %v, %+v", err, c.authorization)
+	}
+	if want := `{"lcp":{"copy":10000000},"profile":{"relativeExpiration":"P1D","type":"rental"}}`; string(c.authorization.Rights) != want {
+		t.Errorf("rights are %s, want %s", c.authorization.Rights, want)
+	}
+	if len(c.Providers) != 2 || c.Providers[0].Renewal.MaxDays != 30 || c.Providers[0].Name != "2001" ||
+		c.Providers[0].Hint.Texts["fr"].Text != "Demandez." || c.Providers[0].Authorization.Until.Hour() != 12 {
+		t.Errorf("providers are %+v", c.Providers)
+	}
+	written, err := yaml.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := load(t, string(written))
+	same := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
+	if diff := cmp.Diff(c.Providers, again.Providers, same) + cmp.Diff(c.authorization, again.authorization, same); err != nil || diff != "" {
+		t.Errorf("written and read again: %v\n%s\nin\n%s", err, diff, written)
+	}
+}
+
+func TestConfigProvidersFaults(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"providers: 1": "providers: must be a list of providers",
+		"providers: [{id: a, uri: 'urn:x:y', colour: 1}]":                          `providers: "a": colour: is not a known field`,
+		"providers: [{id: a, uri: 'urn:x:y', renewal: {max_days: x}}]":             `providers: "a": renewal.max_days: must be an integer`,
+		"providers: [{uri: 'urn:x:y'}]":                                            "providers: number 1: id: is missing",
+		"providers: [{id: a, uri: x}]":                                             `providers: "a": uri: "x" is not an absolute URI`,
+		"providers: [{id: default, uri: 'urn:x:y'}]":                               `providers: "default": id: is that of the provider`,
+		"providers: [{id: a, uri: 'urn:x:y'}, {id: a, uri: 'urn:x:z'}]":            `providers: "a": id: is there twice`,
+		"providers: [{id: a, uri: 'http://localhost:8989'}]":                       `providers: "a": uri: "http://localhost:8989" is that of another`,
+		"providers: [{id: a, uri: 'urn:x:y', authorization: {merchant: default}}]": `providers: "a": authorization.merchant: "default" is what tokens call another`,
+		"authorization: {mode: everyone}":                                          `authorization.mode: unknown authorization mode "everyone"`,
+		"authorization: {mode: allow-all}":                                         "authorization: authorization mode allow-all needs an end date",
+		"authorization: {mode: allow-all, until: tomorrow}":                        `authorization.until: "tomorrow" is not a date`,
+		"authorization: {mode: callback}":                                          "authorization: callback: url is not an absolute URL",
+		"authorization: {callback: {allow: [x]}}":                                  `authorization.callback.allow: "x" is not a network`,
+		"authorization: {rights: {profile: {type: gift}}}":                         "authorization.rights.profile",
+		"authorization: {rights: nonsense}":                                        "authorization.rights: ",
+		"authorization: {callback: {uri: x}}":                                      "did you mean authorization.callback.url",
+		"access: {username: a, password: b, provider: Shop}":                       "access.provider: must be lower-case",
+		"authorization: {merchant: m}\nproviders: [{id: m, uri: 'urn:x:y'}]":       `authorization.merchant: "m" is what tokens call another`,
+	} {
+		if _, err := load(t, text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
 }

@@ -190,6 +190,20 @@ func (k configKey) variables() []string {
 
 // decode returns a value of a file as it is written.
 func (k configKey) decode(n *yaml.Node) (any, error) {
+	switch k.field.Type {
+	case reflect.TypeFor[providerList]():
+		data, err := jsonOf(n)
+		if err != nil {
+			return nil, err
+		}
+		return parseProviders(data)
+	case reflect.TypeFor[rightsJSON]():
+		if n.Kind == yaml.ScalarNode {
+			return textOf(n)
+		}
+		data, err := jsonOf(n)
+		return rightsJSON(data), err
+	}
 	switch kind := k.field.Type.Kind(); {
 	case n.Kind == yaml.ScalarNode || kind != reflect.Slice && kind != reflect.Map:
 		return textOf(n)
@@ -222,6 +236,16 @@ func parseSetting(field any, text string) (value any, err error) {
 		return splitList(text), nil
 	case map[string]string:
 		return splitPairs(text)
+	case rightsJSON:
+		if trimmed == "" {
+			return rightsJSON(nil), nil
+		}
+		return rightsJSON(trimmed), nil
+	case providerList:
+		if trimmed == "" {
+			return providerList(nil), nil
+		}
+		return parseProviders([]byte(trimmed))
 	case int:
 		what = "a whole number"
 		value, err = strconv.Atoi(trimmed)
@@ -408,7 +432,7 @@ func (c *Config) setAccess(text string) error {
 		case !ok:
 			return fmt.Errorf("line %d is not user:password", i+1)
 		case i == 0:
-			c.Access = Access{name, password}
+			c.Access.Username, c.Access.Password = name, password
 		default:
 			if c.JWT.Admin == nil {
 				c.JWT.Admin = map[string]string{}

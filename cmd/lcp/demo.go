@@ -19,7 +19,6 @@ import (
 	"github.com/lcp-tools/lcp/pkg/certificate"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/license"
-	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/protect"
 	"github.com/lcp-tools/lcp/pkg/publication"
@@ -52,7 +51,7 @@ every byte with the sample. The files stay for you to look at.`,
 type demonstration struct {
 	*app
 	dir     string
-	service *licensing.Service
+	service *issuing
 	worker  catalogue.Worker
 }
 
@@ -66,11 +65,11 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	c := defaultConfig()
 	c.DataDir = filepath.Join(dir, "data")
 	c.License.Provider = "https://demo.example"
-	service, closeAll, err := a.licensing(ctx, c)
+	service, err := a.licensing(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer service.close()
 	d.service = service
 	shelf, err := fileblob.Open(filepath.Join(dir, "shelf"), "")
 	if err != nil {
@@ -78,7 +77,7 @@ func (a *app) demo(ctx context.Context, dir string) error {
 	}
 	d.worker = catalogue.Worker{
 		Recognition: protect.Recognition{Renderer: findRenderer()}, Pipeline: protect.NewPipeline(0),
-		Registry: service.Store, Store: shelf, Cover: true, Verify: true, Now: time.Now,
+		Registry: service.store, Store: shelf, Cover: true, Verify: true, Now: time.Now,
 	}
 	samples, err := testdata.Samples.ReadDir(".")
 	if err != nil {

@@ -40,15 +40,11 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 	if err != nil {
 		return nil, nil, err
 	}
-	documents, _, err := c.statusBuilder()
+	i, err := a.licensingFor(ctx, c, nil, true, nil)
 	if err != nil {
 		return nil, nil, err
 	}
-	rs, err := a.openStore(ctx, c)
-	if err != nil {
-		return nil, nil, err
-	}
-	return &records.Local{Store: rs, Documents: documents, Now: time.Now}, func() { rs.Close() }, nil
+	return &records.Local{Store: i.store, Licensing: i.Services, Now: time.Now}, i.close, nil
 }
 
 // openIssuingDesk is openDesk for commands that issue licenses, for which the
@@ -61,9 +57,9 @@ func (a *app) openIssuingDesk(ctx context.Context, s *serverFlags) (d desk, clos
 	if err != nil {
 		return nil, nil, err
 	}
-	service, closeAll, err := a.licensing(ctx, c)
+	i, err := a.licensing(ctx, c)
 	if err != nil {
 		return nil, nil, err
 	}
-	return &records.Local{Store: service.Store, Licensing: service, Now: time.Now}, closeAll, nil
+	return &records.Local{Store: i.store, Licensing: i.Services, Now: time.Now}, i.close, nil
 }

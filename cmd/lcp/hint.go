@@ -56,16 +56,19 @@ func (c *Config) readHint(f *configFaults) {
 	}
 }
 
-// validateHint holds what readers are helped with against the rules for any
-// provider.
+// validateHint holds what readers are helped with, and the authorization, against
+// the rules for any provider.
 func (c *Config) validateHint(f *configFaults) {
 	p := provider.Provider{
 		ID: provider.DefaultID, URI: "urn:uuid:00000000-0000-0000-0000-000000000000",
 		Name: c.Hint.Name, Languages: c.Hint.Languages, Hint: c.hint, KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval),
+		SupportLinks: c.License.Support, Authorization: c.authorization,
 	}
 	for _, fault := range fieldFaults(p.Check()) {
 		key := fault.Field
 		switch {
+		case key == "support_links":
+			key = "license.support_links"
 		case key == "name" || key == "languages":
 			key = "hint." + key
 		case c.Hint.TextFile != "" && strings.HasPrefix(key, "hint.text"):
@@ -95,5 +98,11 @@ func (c *Config) defaultProvider() provider.Provider {
 		ID: provider.DefaultID, Name: c.Hint.Name, URI: c.License.Provider, Profile: c.License.Profile,
 		HintLink: c.License.HintLink, Hint: c.hint, SupportLinks: c.License.Support, Languages: c.Hint.Languages,
 		KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval),
+		Certificate:  provider.Certificate{Cert: c.Certificate.Cert, PrivateKey: c.Certificate.PrivateKey},
+		Renewal: &provider.Renewal{
+			DefaultDays: c.Status.RenewDefaultDays, MaxDays: c.Status.RenewMaxDays,
+			AllowOnExpired: c.Status.AllowRenewOnExpiredLicenses, Link: c.Status.RenewLink,
+		},
+		Authorization: c.authorization,
 	}
 }

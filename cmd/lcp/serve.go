@@ -25,11 +25,9 @@ import (
 	"github.com/lcp-tools/lcp/pkg/certificate"
 	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
-	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/server"
-	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -72,11 +70,11 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	if err != nil {
 		return err
 	}
-	service, closeAll, err := a.licensingFor(ctx, c, pair, migrate)
+	service, err := a.licensingFor(ctx, c, pair.Signer, migrate, log)
 	if err != nil {
 		return err
 	}
-	defer closeAll()
+	defer service.close()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options, err := a.serverOptions(ctx, c, service, registry, log)
@@ -152,16 +150,16 @@ func serveOn(ctx context.Context, l net.Listener, h http.Handler, files TLS, gra
 }
 
 // serverOptions puts together what the server works with.
-func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Service, registry *prometheus.Registry, log *slog.Logger) (server.Options, error) {
+func (a *app) serverOptions(ctx context.Context, c Config, service *issuing, registry *prometheus.Registry, log *slog.Logger) (server.Options, error) {
 	metrics, err := server.NewMetrics(registry)
 	if err != nil {
 		return server.Options{}, err
 	}
-	builder, fresh, err := c.statusBuilder()
+	fresh, err := license.ParseTemplate(c.freshLicenseLink())
 	if err != nil {
-		return server.Options{}, err
+		return server.Options{}, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
 	}
-	api, dashboard, err := a.directories(ctx, c, service.Store)
+	api, dashboard, err := a.directories(ctx, c, service.store)
 	if err != nil {
 		return server.Options{}, err
 	}
@@ -173,14 +171,9 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *licensing.Se
 	if err != nil {
 		return server.Options{}, err
 	}
-	providers, err := provider.NewDirectory(provider.Options{Default: c.defaultProvider(), Now: time.Now, Log: log})
-	if err != nil {
-		return server.Options{}, fmt.Errorf("configuration: %w", err)
-	}
 	return server.Options{
-		Store: service.Store, Licensing: service, Access: api, DashboardAccess: dashboard, Tokens: tokens, Status: builder,
-		Providers: providers, Delivery: authorizer(c, service.Store, log),
-		Policy:    c.policy(), FreshLink: fresh,
+		Store: service.store, Licensing: service.Services, Providers: service.Providers(), FreshLink: fresh,
+		Access: api, DashboardAccess: dashboard, Tokens: tokens, Delivery: authorizer(c, service.store, log),
 		Dashboard: server.Dashboard{
 			SharingThreshold: c.Dashboard.ExcessiveSharingThreshold, LimitToLast12Months: c.Dashboard.LimitToLast12Months,
 		},
@@ -214,23 +207,6 @@ func (c *Config) freshLicenseLink() string {
 	return strings.TrimSuffix(c.PublicBaseURL, "/") + "/gateway/licenses/{license_id}"
 }
 
-// statusBuilder makes status documents, which link to fresh licenses.
-func (c *Config) statusBuilder() (b *status.Builder, fresh *license.Template, err error) {
-	if fresh, err = license.ParseTemplate(c.freshLicenseLink()); err != nil {
-		return nil, nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
-	}
-	o := status.Options{Policy: c.policy(), BaseURL: c.PublicBaseURL, License: fresh}
-	if c.Status.RenewLink != "" {
-		renew, err := license.ParseTemplate(c.Status.RenewLink)
-		if err != nil {
-			return nil, nil, fmt.Errorf("configuration: status.renew_link: %w", err)
-		}
-		o.RenewURL = renew
-	}
-	b, err = status.NewBuilder(o)
-	return b, fresh, err
-}
-
 // tokenKey signs dashboard tokens. It is the same on all replicas: from the
 // configuration, or from the master key that they share.
 func (a *app) tokenKey(c Config) ([]byte, error) {
@@ -252,16 +228,16 @@ type probe struct {
 	check func(context.Context) error
 }
 
-func probes(c Config, service *licensing.Service, pair *certificate.Pair) []probe {
+func probes(c Config, service *issuing, pair *certificate.Pair) []probe {
 	list := []probe{
-		{"database", service.Store.Ping},
+		{"database", service.store.Ping},
 		{"certificate", func(context.Context) error { return certificate.CheckValidity(pair.Certificate, time.Now()) }},
 	}
 	if len(c.ProfileHelper.Command) > 0 {
 		list = append(list, probe{"profile helper", func(ctx context.Context) error {
-			uri, err := service.Profiles.Choose(c.License.Profile)
+			uri, err := service.profiles.Choose(c.License.Profile)
 			if err == nil {
-				_, err = service.Profiles.UserKey(ctx, uri, profile.HashPassphrase("readiness"))
+				_, err = service.profiles.UserKey(ctx, uri, profile.HashPassphrase("readiness"))
 			}
 			return err
 		}})

@@ -37,6 +37,7 @@ func (a *app) directories(ctx context.Context, c Config, records *store.Store) (
 	if c.Access.Username != "" && c.Access.Password != "" {
 		apiUsers[c.Access.Username] = access.User{
 			Name: c.Access.Username, Role: access.Admin, Hash: access.HashPassword(c.Access.Password),
+			Provider: c.Access.Provider,
 		}
 	} else if err := a.firstUser(ctx, records); err != nil {
 		return nil, nil, err

@@ -31,21 +31,33 @@ var (
 	ErrLicense     = errors.New("unknown license")
 )
 
-// A Service issues licenses. All fields but KeepUsers are required. It is safe for concurrent
-// use.
+// A Service issues the licenses of one provider. All fields are required but
+// KeepUsers and, where there are no status documents to make, Documents. It is
+// safe for concurrent use.
 type Service struct {
-	Store    *store.Store
-	Issuer   *license.Issuer
-	Profiles *profile.Registry
-	Provider string        // URI, in every license
-	Profile  string        // URI of the default profile; profile.Any2 is possible
-	Policy   status.Policy // how far a license may be renewed
-	Now      func() time.Time
+	Store     *store.Store
+	Issuer    *license.Issuer
+	Profiles  *profile.Registry
+	Provider  string          // URI, in every license
+	Profile   string          // URI of the default profile; profile.Any2 is possible
+	Policy    status.Policy   // how far a license may be renewed
+	Documents *status.Builder // status documents of its licenses
+	Now       func() time.Time
 
 	// KeepUsers has data of users kept, sealed, when a license is issued, and
 	// used for fresh licenses that are asked for without it. The default is not
 	// to.
 	KeepUsers bool
+
+	alone bool // issue for publications of the provider alone
+}
+
+// Alone returns a service that does the same, but knows no publications other
+// than those of its provider.
+func (s *Service) Alone() *Service {
+	c := *s
+	c.alone = true
+	return &c
 }
 
 // Generate issues a new license. Faults of the request are *license.FieldError,
@@ -197,14 +209,25 @@ func (s *Service) publication(ctx context.Context, r api.LicenseRequest) (store.
 	case r.PublicationID != "" && r.AltID != "":
 		return pub, &license.FieldError{Field: "alt_id", Reason: "must not be given together with publication_id"}
 	case r.PublicationID != "":
-		pub, err = s.Store.Publication(ctx, strings.ToLower(r.PublicationID))
+		pub, err = s.known(s.Store.AnyPublication(ctx, strings.ToLower(r.PublicationID)))
+		if err == nil && !pub.DeletedAt.IsZero() {
+			err = store.ErrDeleted
+		}
 		return pub, inField("publication_id", named(ErrPublication, r.PublicationID, err))
 	case r.AltID != "":
-		pub, err = s.Store.PublicationByAltID(ctx, r.AltID)
+		pub, err = s.known(s.Store.PublicationByAltID(ctx, r.AltID))
 		return pub, inField("alt_id", named(ErrPublication, r.AltID, err))
 	default:
 		return pub, &license.FieldError{Field: "publication_id", Reason: "is missing, and so is alt_id"}
 	}
+}
+
+// known passes on a publication that the service may know.
+func (s *Service) known(p store.Publication, err error) (store.Publication, error) {
+	if err == nil && s.alone && p.Provider != s.Provider {
+		return store.Publication{}, store.ErrNotFound
+	}
+	return p, err
 }
 
 // inField tells which field of the request an ErrPublication comes from.

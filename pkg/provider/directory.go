@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // Refusals, wrapped with what they are about.
@@ -62,11 +62,12 @@ type entry struct {
 
 // A snapshot is what is known at a time.
 type snapshot struct {
-	at    time.Time
-	list  []*entry // by identifier, the default one first
-	byID  map[string]*entry
-	byURI map[string]*entry
-	out   string // what was left out, and why
+	at         time.Time
+	list       []*entry // by identifier, the default one first
+	byID       map[string]*entry
+	byURI      map[string]*entry
+	byMerchant map[string]*entry
+	out        string // what was left out, and why
 }
 
 // NewDirectory checks the providers of the configuration, and returns all of
@@ -98,7 +99,7 @@ func NewDirectory(o Options) (*Directory, error) {
 }
 
 func newSnapshot(at time.Time) *snapshot {
-	return &snapshot{at: at, byID: map[string]*entry{}, byURI: map[string]*entry{}}
+	return &snapshot{at: at, byID: map[string]*entry{}, byURI: map[string]*entry{}, byMerchant: map[string]*entry{}}
 }
 
 // add takes in a provider that is in order and no other one.
@@ -112,9 +113,17 @@ func (s *snapshot) add(e *entry) error {
 	if other, taken := s.byURI[e.whole.URI]; taken {
 		return fmt.Errorf("uri: %q is that of provider %q", e.whole.URI, other.whole.ID)
 	}
-	s.byID[e.whole.ID], s.byURI[e.whole.URI] = e, e
-	s.list = append(s.list, e)
+	if other, taken := s.byMerchant[e.whole.Merchant()]; taken {
+		return fmt.Errorf("authorization.merchant: %q is what tokens call provider %q", e.whole.Merchant(), other.whole.ID)
+	}
+	s.put(e)
 	return nil
+}
+
+func (s *snapshot) put(e *entry) {
+	p := e.whole
+	s.byID[p.ID], s.byURI[p.URI], s.byMerchant[p.Merchant()] = e, e, e
+	s.list = append(s.list, e)
 }
 
 func (s *snapshot) sort() {
@@ -137,14 +146,25 @@ func (d *Directory) ByURI(ctx context.Context, uri string) (*Provider, error) {
 
 // ByMerchant returns the provider that tokens call so, with the errors of ByID.
 func (d *Directory) ByMerchant(ctx context.Context, name string) (*Provider, error) {
-	return d.find(ctx, name, func(s *snapshot) *entry {
-		for _, e := range s.list {
-			if e.whole.Merchant() == name {
-				return e
-			}
-		}
-		return nil
-	})
+	return d.find(ctx, name, func(s *snapshot) *entry { return s.byMerchant[name] })
+}
+
+// Several reports whether there is more than one provider.
+func (d *Directory) Several(ctx context.Context) (bool, error) {
+	s, err := d.current(ctx)
+	if err != nil {
+		return false, err
+	}
+	return len(s.list) > 1, nil
+}
+
+// Configured returns the providers of the configuration, the default one first.
+func (d *Directory) Configured() []*Provider {
+	list := make([]*Provider, len(d.fixed))
+	for i, e := range d.fixed {
+		list[i] = e.whole
+	}
+	return list
 }
 
 func (d *Directory) find(ctx context.Context, name string, in func(*snapshot) *entry) (*Provider, error) {
@@ -188,7 +208,7 @@ func (d *Directory) Reserved(id string) error {
 }
 
 // Admit reports why a provider could not be stored: its faults, ErrReserved, and
-// a URI that another provider has.
+// what another provider has already.
 func (d *Directory) Admit(ctx context.Context, p Provider) error {
 	if err := p.Check(); err != nil {
 		return err
@@ -199,10 +219,15 @@ func (d *Directory) Admit(ctx context.Context, p Provider) error {
 	if err := d.Refresh(ctx); err != nil {
 		return err
 	}
-	if e := d.now.Load().byURI[p.URI]; e != nil && e.whole.ID != p.ID {
-		return &license.FieldError{Field: "uri", Reason: "is that of another provider"}
+	var faults wire.Faults
+	s := d.now.Load()
+	if e := s.byURI[p.URI]; e != nil && e.whole.ID != p.ID {
+		faults.Add("uri", "is that of another provider")
 	}
-	return nil
+	if e := s.byMerchant[p.Merchant()]; e != nil && e.whole.ID != p.ID {
+		faults.Add("authorization.merchant", "is what tokens call another provider")
+	}
+	return faults.Err()
 }
 
 // Refresh reads what is stored, such as after it was changed.
@@ -269,9 +294,8 @@ func (d *Directory) read(ctx context.Context) error {
 	last := d.now.Load()
 	s := newSnapshot(at)
 	for _, e := range d.fixed {
-		s.byID[e.whole.ID], s.byURI[e.whole.URI] = e, e
+		s.put(e)
 	}
-	s.list = slices.Clone(d.fixed)
 	var out []string
 	for _, p := range stored {
 		if err := s.add(d.entry(last, p)); err != nil {

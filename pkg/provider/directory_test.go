@@ -98,6 +98,9 @@ func TestDirectoryFinds(t *testing.T) {
 	if p, err := d.ByID(t.Context(), "Shop"); !errors.Is(err, provider.ErrUnknown) || p != nil {
 		t.Errorf("unknown: %v, %v", p, err)
 	}
+	if p, err := d.ByMerchant(t.Context(), "zoo"); err != nil || p.ID != "zoo" {
+		t.Errorf("by merchant: %v, %v", p, err)
+	}
 	if d.Default().ID != provider.DefaultID {
 		t.Errorf("the default is %s", d.Default().ID)
 	}
@@ -177,14 +180,14 @@ func TestConfigurationWins(t *testing.T) {
 	if got := ids(t, d); got != "default fine shop" {
 		t.Errorf("there are %s", got)
 	}
-	twin := named("twin")
-	twin.URI = "https://fine.example"
+	twin, namesake := named("twin"), named("namesake")
+	twin.URI, namesake.Authorization.Merchant = "https://fine.example", "fine"
 	for name, tt := range map[string]struct {
 		p    provider.Provider
 		want string
 	}{
 		"configured": {named("shop"), "configuration"}, "default": {named("default"), "configuration"},
-		"URI of a configured one": {same, "uri: "}, "URI of a stored one": {twin, "uri: "},
+		"URI of a configured one": {same, "uri: "}, "URI of a stored one": {twin, "uri: "}, "merchant of another": {namesake, "authorization.merchant: "},
 		"faulty": {faulty, "profile: "}, "new": {named("new"), ""}, "as it is": {named("fine"), ""},
 	} {
 		err := d.Admit(t.Context(), tt.p)

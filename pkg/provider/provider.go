@@ -34,7 +34,7 @@ type Provider struct {
 	Name          string        `json:"name,omitempty"`       // for people
 	URI           string        `json:"uri"`                  // in every license (LCP §3.2); of one provider alone
 	Certificate   Certificate   `json:"certificate,omitzero"` // zero: that of the default provider
-	Profile       string        `json:"profile,omitempty"`    // URI, of licenses that ask for none; "": as the default provider's
+	Profile       string        `json:"profile,omitempty"`    // URI, of licenses that ask for none; "": as the default provider's, or the basic one
 	HintLink      string        `json:"hint_link,omitempty"`
 	Hint          Hint          `json:"hint,omitzero"`
 	SupportLinks  []string      `json:"support_links,omitempty"` // URIs, in every license

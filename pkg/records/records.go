@@ -25,12 +25,11 @@ import (
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
-// Local has the methods of client.Client, on the local store. Of the fields, each
-// method needs Store and what its comment says.
+// Local has the methods of client.Client, on the local store. All fields are
+// required.
 type Local struct {
 	Store     *store.Store
-	Licensing *licensing.Service
-	Documents *status.Builder // of status
+	Licensing *licensing.Services
 	Now       func() time.Time
 }
 
@@ -124,7 +123,7 @@ func (l *Local) Publications(ctx context.Context, q client.PublicationQuery) ite
 
 // GenerateLicense issues a new license. Requests under the same key lead to one
 // license: the identifier of the license comes from the key. With an empty key
-// there is a new license each time. It needs Licensing.
+// there is a new license each time.
 func (l *Local) GenerateLicense(ctx context.Context, r api.LicenseRequest, key string) (*license.Document, error) {
 	if key == "" {
 		return l.Licensing.Generate(ctx, r)
@@ -137,12 +136,12 @@ func (l *Local) GenerateLicense(ctx context.Context, r api.LicenseRequest, key s
 // (RFC 9562 §5.5).
 var keyNamespace = uuid.MustParse("9a3f6d1e-5c0b-4f0e-8a57-3d1f2b6c7e84")
 
-// FreshLicense issues a license again, as it stands now. It needs Licensing.
+// FreshLicense issues a license again, as it stands now.
 func (l *Local) FreshLicense(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
 	return l.Licensing.Fresh(ctx, id, r)
 }
 
-// LicenseInfo returns the record of a license. It needs Now.
+// LicenseInfo returns the record of a license.
 func (l *Local) LicenseInfo(ctx context.Context, id string) (api.LicenseInfo, error) {
 	rec, err := l.Store.License(ctx, strings.ToLower(id))
 	if err != nil {
@@ -151,7 +150,7 @@ func (l *Local) LicenseInfo(ctx context.Context, id string) (api.LicenseInfo, er
 	return l.licenseOut(&rec), nil
 }
 
-// Licenses lists records of licenses, newest first. It needs Now.
+// Licenses lists records of licenses, newest first.
 func (l *Local) Licenses(ctx context.Context, q client.LicenseQuery) iter.Seq2[api.LicenseInfo, error] {
 	if q.Status != "" {
 		if _, err := status.ParseState(q.Status); err != nil {
@@ -190,7 +189,7 @@ func (l *Local) Events(ctx context.Context, id string) ([]api.Event, error) {
 }
 
 // RevokeLicense ends a license, or cancels it if no device has used it, and
-// returns how it then stands. It needs Documents and Now.
+// returns how it then stands.
 func (l *Local) RevokeLicense(ctx context.Context, id string) (*client.StatusDocument, error) {
 	rec, events, err := l.Store.ChangeLicense(ctx, strings.ToLower(id), "",
 		func(rec store.License, _ bool) (store.License, []store.Event, error) {
@@ -209,25 +208,28 @@ func (l *Local) RevokeLicense(ctx context.Context, id string) (*client.StatusDoc
 	if err := l.audit(ctx, "license revoked", rec.UUID); err != nil {
 		return nil, err
 	}
-	return l.document(&rec, events)
+	return l.document(ctx, &rec, events)
 }
 
 // Status returns the status document of a license as reading apps would see it.
-// It needs Documents and Now.
 func (l *Local) Status(ctx context.Context, id string) (*client.StatusDocument, error) {
 	rec, events, err := l.Store.LicenseHistory(ctx, strings.ToLower(id))
 	if err != nil {
 		return nil, err
 	}
-	return l.document(&rec, events)
+	return l.document(ctx, &rec, events)
 }
 
-func (l *Local) document(rec *store.License, events []store.Event) (*client.StatusDocument, error) {
+func (l *Local) document(ctx context.Context, rec *store.License, events []store.Event) (*client.StatusDocument, error) {
 	told := make([]status.Event, len(events))
 	for i, e := range events {
 		told[i] = status.Event(e)
 	}
-	doc, err := l.Documents.Append(nil, recordOf(rec), told, status.Match(""), l.Now())
+	service, err := l.Licensing.ByURI(ctx, rec.Provider)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := service.Documents.Append(nil, recordOf(rec), told, status.Match(""), l.Now())
 	if err != nil {
 		return nil, fmt.Errorf("status document of license %q: %w", rec.UUID, err)
 	}

@@ -22,8 +22,8 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/records"
-	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -47,18 +47,10 @@ func newLocal(t *testing.T) *records.Local {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	fresh, err := license.ParseTemplate("https://lcp.example.com/gateway/licenses/{license_id}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents, err := status.NewBuilder(status.Options{BaseURL: "https://lcp.example.com", License: fresh})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &records.Local{Store: s, Licensing: newLicensing(t, s, now), Documents: documents, Now: now}
+	return &records.Local{Store: s, Licensing: newLicensing(t, s, now), Now: now}
 }
 
-func newLicensing(t *testing.T, s *store.Store, now func() time.Time) *licensing.Service {
+func newLicensing(t *testing.T, s *store.Store, now func() time.Time) *licensing.Services {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "cert")
 	if err := certificate.CreateTest(dir, certificate.P256, testClock); err != nil {
@@ -68,16 +60,24 @@ func newLicensing(t *testing.T, s *store.Store, now func() time.Time) *licensing
 	if err != nil {
 		t.Fatal(err)
 	}
-	profiles := profile.NewRegistry()
-	issuer, err := license.NewIssuer(license.Options{
-		Provider: "https://example.com", Signer: pair.Signer, Profiles: profiles, Hint: "https://example.com/hint",
+	fresh, err := license.ParseTemplate("https://lcp.example.com/gateway/licenses/{license_id}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	providers, err := provider.NewDirectory(provider.Options{
+		Default: provider.Provider{ID: provider.DefaultID, URI: "https://example.com", Profile: profile.Basic}, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &licensing.Service{
-		Store: s, Issuer: issuer, Profiles: profiles, Provider: "https://example.com", Profile: profile.Basic, Now: now,
+	services, err := licensing.NewServices(t.Context(), licensing.Options{
+		Store: s, Providers: providers, Profiles: profile.NewRegistry(), Signer: pair.Signer,
+		PublicURL: "https://lcp.example.com", Fresh: fresh, Now: now,
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
+	return services
 }
 
 func book() api.Publication {

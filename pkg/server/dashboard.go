@@ -2,6 +2,7 @@ package server
 
 import (
 	"cmp"
+	"context"
 	"encoding/csv"
 	"errors"
 	"net/http"
@@ -62,16 +63,17 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) dashboardData(w http.ResponseWriter, r *http.Request) error {
 	now := s.Now().UTC()
-	f, err := s.Store.Figures(r.Context(), now, s.sharing(now))
+	f, err := s.Store.Figures(r.Context(), now, s.sharing(r.Context(), now))
 	if err != nil {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, figuresOut(&f, now))
 }
 
-// sharing says which licenses count as shared too much.
-func (s *server) sharing(now time.Time) store.LicenseFilter {
-	f := store.LicenseFilter{CountDevices: true, MinDevices: s.Dashboard.SharingThreshold + 1}
+// sharing says which licenses of those that the caller sees count as shared too
+// much.
+func (s *server) sharing(ctx context.Context, now time.Time) store.LicenseFilter {
+	f := store.LicenseFilter{Provider: scopeURI(ctx), CountDevices: true, MinDevices: s.Dashboard.SharingThreshold + 1}
 	if s.Dashboard.LimitToLast12Months {
 		f.IssuedFrom = now.AddDate(-1, 0, 0)
 	}
@@ -134,7 +136,7 @@ func day(t time.Time) string {
 }
 
 func (s *server) overshared(w http.ResponseWriter, r *http.Request) error {
-	list, _, err := s.Store.Licenses(r.Context(), s.sharing(s.Now().UTC()), store.Page{Limit: maxPerPage})
+	list, _, err := s.Store.Licenses(r.Context(), s.sharing(r.Context(), s.Now().UTC()), store.Page{Limit: maxPerPage})
 	if err != nil {
 		return err
 	}
@@ -179,7 +181,7 @@ func (s *server) reportLicenses(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Disposition", `attachment; filename="licenses-report-`+cmp.Or(month, date)+`.csv"`)
 	out := csv.NewWriter(w)
 	_ = out.Write([]string{"CreatedAt", "PublicationAltID", "PublicationTitle", "UserID", "Status", "Start", "End", "MaxEnd", "DeviceCount"})
-	err = s.Store.EachLicense(r.Context(), store.LicenseFilter{IssuedFrom: from, IssuedBefore: before}, func(l store.License) error {
+	err = s.Store.EachLicense(r.Context(), store.LicenseFilter{Provider: scopeURI(r.Context()), IssuedFrom: from, IssuedBefore: before}, func(l store.License) error {
 		return out.Write([]string{
 			csvTime(l.Issued), csvText(l.PublicationAltID), csvText(l.PublicationTitle), csvText(l.UserID), s.seen(&l),
 			csvTime(l.Start), csvTime(l.End), csvTime(l.MaxEnd), strconv.Itoa(l.DeviceCount),

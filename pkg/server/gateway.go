@@ -133,7 +133,7 @@ func (s *server) freshOrder(r *http.Request) (*order, error) {
 	request := s.requestOf(r, delivery.Fresh, token)
 	request.LicenseID, request.User, request.Session = l.UUID, l.UserID, query.Get("sessionId")
 	request.Asset = delivery.Asset{ID: pub.UUID, AltID: pub.AltID}
-	return s.orderOf(p, request)
+	return s.orderOf(r.Context(), p, request)
 }
 
 // newOrder reads a request for a new license, of the provider that the token or
@@ -165,7 +165,7 @@ func (s *server) newOrder(r *http.Request) (*order, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.orderOf(p, request)
+	o, err := s.orderOf(r.Context(), p, request)
 	if err != nil {
 		return nil, err
 	}
@@ -244,12 +244,16 @@ func (s *server) requestOf(r *http.Request, operation delivery.Operation, token 
 	return delivery.Request{Operation: operation, Token: token, Metadata: metadata}
 }
 
-func (s *server) orderOf(p *provider.Provider, request delivery.Request) (*order, error) {
+func (s *server) orderOf(ctx context.Context, p *provider.Provider, request delivery.Request) (*order, error) {
 	d, err := p.Delivery()
 	if err != nil {
 		return nil, err
 	}
-	o := &order{provider: d, service: s.Licensing, request: request}
+	service, err := s.Licensing.Of(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	o := &order{provider: d, service: service, request: request}
 	o.request.Production = !certificate.Describe(o.service.Issuer.Certificate()).Test
 	return o, nil
 }
@@ -257,7 +261,7 @@ func (s *server) orderOf(p *provider.Provider, request delivery.Request) (*order
 // nobodysOrder is one of a provider that there is not. It looks like one whose
 // secrets are not known: who is a customer of this server is nobody's business.
 func (s *server) nobodysOrder(request delivery.Request) *order {
-	return &order{provider: delivery.Provider{Mode: delivery.ByToken}, service: s.Licensing, request: request}
+	return &order{provider: delivery.Provider{Mode: delivery.ByToken}, service: s.Licensing.Default(), request: request}
 }
 
 // noMode tells providers what is missing.

@@ -55,7 +55,7 @@ func newShop(t *testing.T, a provider.Authorization, change ...func(*server.Opti
 	t.Helper()
 	other := provider.Provider{ID: otherID, URI: otherURI, Authorization: provider.Authorization{Mode: delivery.ByToken}}
 	withProviders := func(o *server.Options) {
-		o.Providers = newDirectory(t, provider.Provider{Authorization: a}, other)
+		setProviders(t, o, newDirectory(t, provider.Provider{Authorization: a}, other))
 	}
 	s := &shop{rig: newRig(t, append([]func(*server.Options){withProviders}, change...)...)}
 	s.secret = s.addSecret(t, provider.DefaultID, sharedsecret.HS256)
@@ -382,7 +382,7 @@ func TestGatewayMissingUserData(t *testing.T) {
 // What is kept at issue is enough for a fresh license, until it is removed.
 func TestGatewayUsesSnapshot(t *testing.T) {
 	t.Parallel()
-	s := newShop(t, byToken, func(o *server.Options) { o.Licensing.KeepUsers = true })
+	s := newShop(t, byToken, func(o *server.Options) { o.Licensing.Default().KeepUsers = true })
 	doc := delivered(t, http.StatusCreated, s.ask(t, "POST", "/gateway/licenses", s.token(t)))
 	api := s.addLicense(t, s.book)
 	bare := func() string {
@@ -412,9 +412,9 @@ func TestGatewayUsesSnapshot(t *testing.T) {
 func TestGatewaySnapshotSwitchedOff(t *testing.T) {
 	t.Parallel()
 	keep := true
-	s := newShop(t, byToken, func(o *server.Options) { o.Licensing.KeepUsers = keep })
+	s := newShop(t, byToken, func(o *server.Options) { o.Licensing.Default().KeepUsers = keep })
 	id := s.addLicense(t, s.book)
-	s.options.Licensing.KeepUsers = false
+	s.options.Licensing.Default().KeepUsers = false
 	s.start(t)
 	crt := object{"assetId": s.book, "profile": object{"type": "purchase"}, "user": object{"id": userID}}
 	refused(t, s.fresh(t, id, s.mint(t, s.secret, delivery.OptData{}, crt)), delivery.MissingUserData)
@@ -458,11 +458,11 @@ func TestGatewayFromStatusDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := newShop(t, byToken, func(o *server.Options) {
-		documents, err := status.NewBuilder(status.Options{Policy: o.Policy, BaseURL: publicURL, License: own})
+		documents, err := status.NewBuilder(status.Options{BaseURL: publicURL, License: own})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Status = documents
+		o.Licensing.Default().Documents = documents
 	})
 	id := s.addLicense(t, s.book)
 	for _, l := range s.status(t, id).Links {
@@ -489,8 +489,8 @@ func TestDeadCallbackStarvesNobody(t *testing.T) {
 	s := newShop(t, byCallback(delivery.ByCallback, alive.URL), func(o *server.Options) {
 		deadly := byCallback(delivery.ByCallback, dead.URL)
 		deadly.Callback.Concurrency = 4
-		o.Providers = newDirectory(t, provider.Provider{Authorization: byCallback(delivery.ByCallback, alive.URL)},
-			provider.Provider{ID: otherID, URI: otherURI, Authorization: deadly})
+		setProviders(t, o, newDirectory(t, provider.Provider{Authorization: byCallback(delivery.ByCallback, alive.URL)},
+			provider.Provider{ID: otherID, URI: otherURI, Authorization: deadly}))
 	})
 	s.addSecret(t, otherID, sharedsecret.HS256)
 	book := s.addPublication(t, object{"provider": otherURI})

@@ -8,21 +8,33 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/server"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
-// newProviders returns a directory of the default provider and one other.
-func newProviders(tb testing.TB) *provider.Directory {
+// newProviders returns a directory of the default provider, one other, and those
+// that are stored, if there is a store.
+func newProviders(tb testing.TB, records *store.Store, c *clock) *provider.Directory {
 	tb.Helper()
-	d, err := provider.NewDirectory(provider.Options{
+	o := provider.Options{
 		Default: provider.Provider{
 			ID: provider.DefaultID, Name: "First Books", URI: "https://provider.example.org",
 			Hint:         provider.Hint{Text: "In your account.", Texts: map[string]provider.HintText{"fr": {Text: "Dans votre compte."}}},
 			SupportLinks: []string{"mailto:help@provider.example.org"},
+			Profile:      profile.Basic, Renewal: &provider.Renewal{DefaultDays: 7, MaxDays: 60},
 		},
-		Configured: []provider.Provider{{ID: "second", Name: "Second Books", URI: "https://second.example.org"}},
-	})
+		Configured: []provider.Provider{{
+			ID: "second", Name: "Second Books", URI: "https://second.example.org",
+			Renewal:      &provider.Renewal{DefaultDays: 3, MaxDays: 5, Link: "https://second.example.org/renew/{license_id}"},
+			SupportLinks: []string{"https://second.example.org/help"},
+		}},
+	}
+	if records != nil {
+		o.Stored, o.Now = provider.NewRecords(records), c.now
+	}
+	d, err := provider.NewDirectory(o)
 	if err != nil {
 		tb.Fatal(err)
 	}

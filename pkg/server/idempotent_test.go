@@ -114,8 +114,9 @@ func TestIdempotencyOfAbandonedRequest(t *testing.T) {
 	t.Parallel()
 	var leave context.CancelFunc
 	r := newRig(t, func(o *server.Options) {
-		now := o.Licensing.Now
-		o.Licensing.Now = func() time.Time {
+		service := o.Licensing.Default()
+		now := service.Now
+		service.Now = func() time.Time {
 			if leave != nil {
 				leave()
 				time.Sleep(50 * time.Millisecond) // for the server to notice; being late only proves less

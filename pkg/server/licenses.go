@@ -27,7 +27,11 @@ func (s *server) generateLicense(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	begin := s.Now()
-	doc, err := generateWith(r.Context(), s.Licensing, in)
+	service, err := s.sellerOf(r.Context(), in)
+	if err != nil {
+		return err
+	}
+	doc, err := generateWith(r.Context(), service, in)
 	if err != nil {
 		return err
 	}
@@ -150,6 +154,7 @@ func (s *server) writeLicenses(w http.ResponseWriter, r *http.Request, filter st
 	if err != nil {
 		return err
 	}
+	filter.Provider = scopeURI(r.Context())
 	list, _, err := s.Store.Licenses(r.Context(), filter, store.Page{Offset: p.offset(), Limit: p.size})
 	if err != nil {
 		return err
@@ -185,13 +190,17 @@ func (s *server) createLicenseInfo(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	in.Status = string(status.Ready)
+	service, err := s.recordService(r.Context(), &in)
+	if err != nil {
+		return err
+	}
 	now := s.Now().UTC().Truncate(time.Second)
-	l, err := s.licenseIn(&in, store.License{Issued: now, StatusUpdated: now, Profile: s.Licensing.Profile})
+	l, err := s.licenseIn(&in, service, store.License{Issued: now, StatusUpdated: now, Profile: service.Profile})
 	if err != nil {
 		return err
 	}
 	if l, err = s.Store.CreateLicense(r.Context(), l); err != nil {
-		return missingPublication(err)
+		return missingPublication(hidden(r.Context(), err))
 	}
 	s.audit(r, "license record created", l.UUID)
 	return writeJSON(w, http.StatusCreated, s.licenseOut(&l))
@@ -214,8 +223,12 @@ func (s *server) updateLicenseInfo(w http.ResponseWriter, r *http.Request) error
 	if !strings.EqualFold(in.UUID, id) {
 		return &license.FieldError{Field: "uuid", Reason: "is not the one in the path"}
 	}
+	service, err := s.recordService(r.Context(), &in)
+	if err != nil {
+		return err
+	}
 	l, err := s.Store.UpdateLicense(r.Context(), id, "", func(old store.License, _ bool) (store.License, []store.Event, error) {
-		next, err := s.licenseIn(&in, old)
+		next, err := s.licenseIn(&in, service, old)
 		if err != nil {
 			return old, nil, err
 		}
@@ -296,8 +309,28 @@ func (s *server) seen(l *store.License) string {
 	return string(rec.Seen(s.Now()))
 }
 
+// recordService returns the service of the provider whose license a record in a
+// request is, which it notes there.
+func (s *server) recordService(ctx context.Context, in *api.LicenseInfo) (*licensing.Service, error) {
+	uri, err := ownURI(ctx, in.Provider)
+	if err != nil {
+		return nil, err
+	}
+	if wire.IsUUID(in.PublicationID) {
+		if err := s.checkPublication(ctx, strings.ToLower(in.PublicationID)); err != nil {
+			return nil, missingPublication(err)
+		}
+	}
+	service, err := s.Licensing.ByURI(ctx, uri)
+	if err != nil {
+		return nil, err
+	}
+	in.Provider = cmp.Or(uri, service.Provider)
+	return service, nil
+}
+
 // licenseIn checks a record from a request and puts it over the one there is.
-func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.License, error) {
+func (s *server) licenseIn(in *api.LicenseInfo, service *licensing.Service, old store.License) (store.License, error) {
 	var faults wire.Faults
 	for field, text := range map[string]string{"uuid": in.UUID, "publication_id": in.PublicationID} {
 		if !wire.IsUUID(text) {
@@ -309,9 +342,6 @@ func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.Licens
 	}
 	faults.Text("user_id", in.UserID, wire.MaxName)
 	faults.Text("provider", in.Provider, wire.MaxName)
-	if in.Provider == "" {
-		in.Provider = s.Licensing.Provider
-	}
 	if !wire.IsURI(in.Provider) {
 		faults.Add("provider", "must be an absolute URI")
 	}
@@ -345,7 +375,7 @@ func (s *server) licenseIn(in *api.LicenseInfo, old store.License) (store.Licens
 	next.Copy, next.Print = in.Copy, in.Print
 	next.PlayDuration = cmp.Or(in.PlayDuration, old.PlayDuration) // which clients of the documented server do not know
 	if next.MaxEnd.IsZero() && !next.End.IsZero() {
-		next.MaxEnd = maxEnd(s.Policy, next.End)
+		next.MaxEnd = maxEnd(service.Policy, next.End)
 	}
 	return next, nil
 }

@@ -205,8 +205,12 @@ func (s *server) admit(w http.ResponseWriter, r *http.Request, action access.Act
 	if !access.May(p.Role, action) {
 		return problem(http.StatusForbidden, fmt.Sprintf("the role %s does not allow this", p.Role))
 	}
+	ctx, err := s.withScope(context.WithValue(r.Context(), principalKey{}, p), p)
+	if err != nil {
+		return err
+	}
 	w.Header().Del("WWW-Authenticate")
-	return h(w, r.WithContext(context.WithValue(r.Context(), principalKey{}, p)))
+	return h(w, r.WithContext(ctx))
 }
 
 // authenticate recognizes the caller by password or key.

@@ -147,7 +147,7 @@ func withoutStore(tb testing.TB) (o server.Options, keys, tokens map[access.Role
 	authenticator := access.NewAuthenticator(known, nil)
 	return server.Options{
 		Access: authenticator, DashboardAccess: authenticator, Tokens: issuer, Metrics: metrics, Resources: tb.TempDir(),
-		Providers: newProviders(tb),
+		Providers: newProviders(tb, nil, nil),
 		Now:       now, Log: slog.New(slog.DiscardHandler),
 	}, keys, tokens
 }

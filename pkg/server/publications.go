@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -39,6 +40,7 @@ func (s *server) writePublications(w http.ResponseWriter, r *http.Request, filte
 	if err != nil {
 		return err
 	}
+	filter.Provider = scopeURI(r.Context())
 	list, _, err := s.Store.Publications(r.Context(), filter, store.Page{Offset: p.offset(), Limit: p.size})
 	if err != nil {
 		return err
@@ -72,6 +74,9 @@ func (s *server) getPublicationByAltID(w http.ResponseWriter, r *http.Request) e
 		return problem(http.StatusNotFound, "no publication can have that alt_id")
 	}
 	p, err := s.Store.PublicationByAltID(r.Context(), altID)
+	if own := scope(r.Context()); err == nil && own != nil && p.Provider != own.URI {
+		err = fmt.Errorf("publication with alt_id %q: %w", altID, store.ErrNotFound)
+	}
 	if err != nil {
 		return err
 	}
@@ -93,8 +98,16 @@ func (s *server) createPublication(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	if p, err = s.Store.CreatePublication(r.Context(), p); err != nil {
+	if p.Provider, err = ownURI(r.Context(), p.Provider); err != nil {
 		return err
+	}
+	if scope(r.Context()) != nil { // a deleted one of another provider would come back to life
+		if err := s.checkPublication(r.Context(), p.UUID); errors.Is(err, errForeign) {
+			return &store.ExistsError{Field: "uuid", Value: p.UUID, UUID: p.UUID}
+		}
+	}
+	if p, err = s.Store.CreatePublication(r.Context(), p); err != nil {
+		return hidden(r.Context(), err)
 	}
 	s.audit(r, "publication created", p.UUID)
 	return s.writePublication(w, r, http.StatusCreated, &p)
@@ -127,6 +140,9 @@ func (s *server) updatePublication(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	if next.Provider, err = ownURI(r.Context(), next.Provider); err != nil {
+		return err
+	}
 	p, err := s.Store.UpdatePublication(r.Context(), id, func(old store.Publication) (store.Publication, error) {
 		if next.ContentKey != old.ContentKey {
 			return old, store.ErrKeyChanged
@@ -135,7 +151,7 @@ func (s *server) updatePublication(w http.ResponseWriter, r *http.Request) error
 		return next, nil
 	})
 	if err != nil {
-		return err
+		return hidden(r.Context(), err)
 	}
 	s.audit(r, "publication updated", p.UUID)
 	return s.writePublication(w, r, http.StatusOK, &p)

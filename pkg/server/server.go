@@ -19,7 +19,6 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/provider"
-	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -27,14 +26,12 @@ import (
 // they say otherwise.
 type Options struct {
 	Store           *store.Store
-	Licensing       *licensing.Service
+	Licensing       *licensing.Services
 	Access          *access.Authenticator // of the API
 	DashboardAccess *access.Authenticator // of logins to the dashboard
 	Tokens          *access.Tokens
 	Providers       *provider.Directory
 	Delivery        *delivery.Authorizer // of the gateway
-	Status          *status.Builder      // status documents
-	Policy          status.Policy        // of renewals
 	FreshLink       *license.Template
 	Dashboard       Dashboard
 	Resources       string // folder that is served at /resources/; "" for none
@@ -91,24 +88,24 @@ func (s *server) routes() *http.ServeMux {
 	private("POST /publications", access.WritePublications, s.idempotent(s.createPublication))
 	private("GET /publications/search", access.ReadPublications, s.searchPublications)
 	private("GET /publications/altid/{alt_id}", access.ReadPublications, s.getPublicationByAltID)
-	private("GET /publications/{id}", access.ReadPublications, s.getPublication)
-	private("PUT /publications/{id}", access.WritePublications, s.updatePublication)
-	private("DELETE /publications/{id}", access.WritePublications, s.deletePublication)
+	private("GET /publications/{id}", access.ReadPublications, s.ofPublication(s.getPublication))
+	private("PUT /publications/{id}", access.WritePublications, s.ofPublication(s.updatePublication))
+	private("DELETE /publications/{id}", access.WritePublications, s.ofPublication(s.deletePublication))
 
 	private("GET /licenses", access.ReadLicenses, s.listLicenses)
 	private("POST /licenses", access.IssueLicenses, s.idempotent(s.generateLicense))
 	private("GET /licenses/search", access.ReadLicenses, s.searchLicenses)
-	private("POST /licenses/{id}", access.IssueLicenses, s.freshLicense)
+	private("POST /licenses/{id}", access.IssueLicenses, s.ofLicense(s.freshLicense))
 
 	private("GET /licenseinfo", access.ReadLicenses, s.listLicenses)
 	private("POST /licenseinfo", access.WriteLicenses, s.idempotent(s.createLicenseInfo))
 	private("GET /licenseinfo/search", access.ReadLicenses, s.searchLicenses)
-	private("GET /licenseinfo/{id}", access.ReadLicenses, s.getLicenseInfo)
-	private("PUT /licenseinfo/{id}", access.WriteLicenses, s.updateLicenseInfo)
-	private("DELETE /licenseinfo/{id}", access.WriteLicenses, s.deleteLicenseInfo)
+	private("GET /licenseinfo/{id}", access.ReadLicenses, s.ofLicense(s.getLicenseInfo))
+	private("PUT /licenseinfo/{id}", access.WriteLicenses, s.ofLicense(s.updateLicenseInfo))
+	private("DELETE /licenseinfo/{id}", access.WriteLicenses, s.ofLicense(s.deleteLicenseInfo))
 
-	private("PUT /revoke/{id}", access.RevokeLicenses, s.revoke)
-	private("GET /license-events/{id}", access.ReadLicenses, s.listEvents)
+	private("PUT /revoke/{id}", access.RevokeLicenses, s.ofLicense(s.revoke))
+	private("GET /license-events/{id}", access.ReadLicenses, s.ofLicense(s.listEvents))
 
 	mux.Handle("GET /gateway/licenses", s.route("GET /gateway/licenses", s.gateway(s.freshOrder)))
 	mux.Handle("GET /gateway/licenses/{id}", s.route("GET /gateway/licenses/{id}", s.gateway(s.freshOrder)))
@@ -124,11 +121,11 @@ func (s *server) routes() *http.ServeMux {
 	mux.Handle("POST /dashdata/login", s.route("POST /dashdata/login", s.login))
 	dashboard("GET /dashdata/data", access.ReadFigures, s.dashboardData)
 	dashboard("GET /dashdata/overshared", access.ReadFigures, s.overshared)
-	dashboard("PUT /dashdata/revoke/{id}", access.RevokeLicenses, s.revoke)
+	dashboard("PUT /dashdata/revoke/{id}", access.RevokeLicenses, s.ofLicense(s.revoke))
 	dashboard("GET /dashdata/publications", access.ReadPublications, s.listPublications)
-	dashboard("DELETE /dashdata/publications/{id}", access.WritePublications, s.deletePublication)
+	dashboard("DELETE /dashdata/publications/{id}", access.WritePublications, s.ofPublication(s.deletePublication))
 	dashboard("GET /dashdata/user-licenses/{user}", access.ReadLicenses, s.userLicenses)
-	dashboard("GET /dashdata/license-events/{id}", access.ReadLicenses, s.listEvents)
+	dashboard("GET /dashdata/license-events/{id}", access.ReadLicenses, s.ofLicense(s.listEvents))
 	dashboard("GET /dashdata/report-licenses", access.ReadFigures, s.reportLicenses)
 
 	mux.Handle("GET /health", s.route("GET /health", s.health))
@@ -161,8 +158,12 @@ func (s *server) resource(w http.ResponseWriter, r *http.Request) error {
 // A handler answers a request, or returns the error to answer with.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// principalKey is the context key of the caller.
-type principalKey struct{}
+// principalKey is the context key of the caller, and scopeKey of the provider
+// that a caller belongs to.
+type (
+	principalKey struct{}
+	scopeKey     struct{}
+)
 
 // caller returns who was admitted to a private route.
 func caller(ctx context.Context) access.Principal {

@@ -219,12 +219,7 @@ const publicURL = "https://lcp.example.org"
 
 func (r *rig) newOptions(t *testing.T) server.Options {
 	t.Helper()
-	policy := status.Policy{RenewDefault: 7 * 24 * time.Hour, RenewMax: 60 * 24 * time.Hour}
 	fresh, err := license.ParseTemplate("https://shop.example.org/fresh/{license_id}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents, err := status.NewBuilder(status.Options{Policy: policy, BaseURL: publicURL, License: fresh})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,34 +235,45 @@ func (r *rig) newOptions(t *testing.T) server.Options {
 	log := slog.New(slog.NewTextHandler(&logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	callbacks := delivery.NewCallbacks(delivery.CallbackOptions{Now: r.clock.now})
 	t.Cleanup(callbacks.Close)
+	services := newServices(t, r.store, r.clock)
 	return server.Options{
-		Store: r.store, Licensing: r.newLicensing(t, policy),
+		Store: r.store, Licensing: services, Providers: services.Providers(), FreshLink: fresh,
 		Access: access.NewAuthenticator(r.store, guesses), DashboardAccess: access.NewAuthenticator(r.store, guesses), Tokens: tokens,
-		Status: documents, Policy: policy, FreshLink: fresh, Dashboard: server.Dashboard{SharingThreshold: 2},
-		Providers: newProviders(t),
+		Dashboard: server.Dashboard{SharingThreshold: 2},
 		Delivery:  &delivery.Authorizer{Store: provider.NewRecords(r.store), Callbacks: callbacks, Now: r.clock.now, Log: log},
 		Metrics:   metrics, Now: r.clock.now, Log: log,
 	}
 }
 
-func (r *rig) newLicensing(t *testing.T, policy status.Policy) *licensing.Service {
+func newServices(t *testing.T, records *store.Store, c *clock) *licensing.Services {
+	t.Helper()
+	return servicesOf(t, records, newProviders(t, records, c), c.now)
+}
+
+// servicesOf returns what issues licenses of providers.
+func servicesOf(t *testing.T, records *store.Store, providers *provider.Directory, now func() time.Time) *licensing.Services {
 	t.Helper()
 	s, err := signer()
 	if err != nil {
 		t.Fatal(err)
 	}
-	profiles := profile.NewRegistry()
-	issuer, err := license.NewIssuer(license.Options{
-		Provider: providerURI, Signer: s, Profiles: profiles,
-		Hint: publicURL + "/hint/{license_id}", Status: publicURL + "/status/{license_id}",
+	fresh, err := license.ParseTemplate("https://shop.example.org/fresh/{license_id}")
+	if err != nil {
+		t.Fatal(err)
+	}
+	services, err := licensing.NewServices(t.Context(), licensing.Options{
+		Store: records, Providers: providers, Profiles: profile.NewRegistry(), Signer: s, PublicURL: publicURL, Fresh: fresh, Now: now,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &licensing.Service{
-		Store: r.store, Issuer: issuer, Profiles: profiles, Provider: providerURI,
-		Profile: profile.Basic, Policy: policy, Now: r.clock.now,
-	}
+	return services
+}
+
+// setProviders has a server work for other providers.
+func setProviders(t *testing.T, o *server.Options, d *provider.Directory) {
+	t.Helper()
+	o.Providers, o.Licensing = d, servicesOf(t, o.Store, d, o.Now)
 }
 
 // A call is a request that a test makes. Without headers it is that of an

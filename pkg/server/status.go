@@ -50,8 +50,16 @@ func (s *server) renew(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return parameterProblem(err)
 	}
+	id, err := pathID(r)
+	if err != nil {
+		return err
+	}
+	service, err := s.Licensing.Owner(r.Context(), id)
+	if err != nil {
+		return err
+	}
 	return s.move(w, r, func(rec status.Record, by status.Device) (status.Record, []status.Event, error) {
-		return status.Renew(rec, by, end, s.Now(), s.Policy)
+		return status.Renew(rec, by, end, s.Now(), service.Policy)
 	})
 }
 
@@ -118,7 +126,11 @@ func (s *server) moveAs(w http.ResponseWriter, r *http.Request, device status.De
 // writeStatus answers with a status document in the caller's language.
 func (s *server) writeStatus(w http.ResponseWriter, r *http.Request, l store.License, events []store.Event) error {
 	language := languageOf(r)
-	body, err := s.Status.Append(make([]byte, 0, 2048), recordOf(&l), eventsOut(events), language, s.Now())
+	service, err := s.Licensing.ByURI(r.Context(), l.Provider)
+	if err != nil {
+		return err
+	}
+	body, err := service.Documents.Append(make([]byte, 0, 2048), recordOf(&l), eventsOut(events), language, s.Now())
 	if err != nil {
 		return err
 	}

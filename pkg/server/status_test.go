@@ -313,7 +313,7 @@ func TestRenewNeverShortens(t *testing.T) {
 func TestRenewExpired(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(o *server.Options) {
-		o.Policy.AllowRenewOnExpired = true
+		o.Licensing.Default().Policy.AllowRenewOnExpired = true
 	})
 	id := r.loan(t)
 	states["expired"](t, r, id)

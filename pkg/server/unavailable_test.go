@@ -48,9 +48,7 @@ func TestDatabaseGone(t *testing.T) {
 	if err := gone.options.Store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	service := *r.options.Licensing
-	service.Store = gone.options.Store
-	gone.options.Licensing = &service
+	gone.options.Licensing = newServices(t, gone.options.Store, r.clock)
 	gone.start(t)
 	for _, c := range []call{
 		{method: "GET", path: "/status/" + id},

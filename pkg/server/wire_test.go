@@ -149,7 +149,7 @@ func TestResources(t *testing.T) {
 // A fault of the program is told to its operator, and not to the caller.
 func TestPanic(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, func(o *server.Options) { o.Status = nil })
+	r := newRig(t, func(o *server.Options) { o.Licensing.Default().Documents = nil })
 	id := r.loan(t)
 	a := r.send(t, call{method: "GET", path: "/status/" + id, header: http.Header{"X-Request-Id": {"panic-1"}}})
 	if p := decode[server.Problem](t, a); a.code != http.StatusInternalServerError || p.Type != failure+"server" || p.Detail != "" {

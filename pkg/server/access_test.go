@@ -27,7 +27,7 @@ var mayCall = map[string]string{
 
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
 	"GET /gateway/licenses": "", "GET /gateway/licenses/{id}": "", "POST /gateway/licenses": "", // whom the provider authorizes
-	"GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
+	"GET /reading-sessions.js": "", "GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
 	"POST /dashdata/login": "", "GET /health": "", "GET /openapi.json": "", "GET /docs": "", "GET /resources/": "", "/": "",
 }
 

@@ -128,6 +128,7 @@ func (s *server) routes() *http.ServeMux {
 	dashboard("GET /dashdata/license-events/{id}", access.ReadLicenses, s.ofLicense(s.listEvents))
 	dashboard("GET /dashdata/report-licenses", access.ReadFigures, s.reportLicenses)
 
+	mux.Handle("GET /reading-sessions.js", s.route("GET /reading-sessions.js", s.readingClient))
 	mux.Handle("GET /health", s.route("GET /health", s.health))
 	mux.Handle("GET /openapi.json", s.route("GET /openapi.json", s.openAPI))
 	mux.Handle("GET /docs", s.route("GET /docs", s.docs))

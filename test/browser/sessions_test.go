@@ -140,7 +140,7 @@ type step struct {
 }
 
 // read reads on two pages, and returns the steps by their names.
-func (l *lab) read(t *testing.T, server, key, known, unknown, expect string) map[string]step {
+func (l *lab) read(t *testing.T, key, known, unknown, expect string) map[string]step {
 	t.Helper()
 	query := "/index.html?" + url.Values{"key": {key}, "threshold": {"1"}, "interval": {"1"}, "user": {"reader-1"}}.Encode()
 	out, err := l.run(t, "sessions.mjs", map[string]any{
@@ -170,7 +170,7 @@ func TestReadingSessions(t *testing.T) {
 	m := newMeter(t)
 	known, unknown := demo(t, m.URL), demo(t, m.URL)
 	m.known = known.URL
-	steps := l.read(t, m.URL, "rs_TEST", known.URL, strings.Replace(unknown.URL, "127.0.0.1", "localhost", 1), "blocked")
+	steps := l.read(t, "rs_TEST", known.URL, strings.Replace(unknown.URL, "127.0.0.1", "localhost", 1), "blocked")
 
 	s := steps["known origin"]
 	if s.Told[0] != "started" || len(s.Complaints) > 0 || len(s.Barriers) > 0 {

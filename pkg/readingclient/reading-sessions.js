@@ -28,6 +28,8 @@ const LONGEST_PAUSE = 600_000
 const TIMEOUT = 30_000 // of a request
 const MAX_DELAY = 55 * 60_000 // after which a report is late: the server takes an hour, unless it is marked offline
 
+const BARRED = Symbol('the page may not read the answer')
+
 const SIGNS_OF_LIFE = ['pointerdown', 'pointermove', 'keydown', 'wheel', 'scroll', 'touchstart']
 
 export class ReadingSessions extends EventTarget {
@@ -182,21 +184,19 @@ export class ReadingSessions extends EventTarget {
   async #post(kept, buffer, keepalive) {
     const events = kept.map(({ event }) => event)
     const single = events.length === 1
-    let response, answer, outcomes
-    try {
-      response = await fetch(new URL(single ? './reading-sessions' : './reading-sessions:batch', this.#options.server), {
-        method: 'POST', mode: 'cors', credentials: 'omit', referrerPolicy: 'no-referrer', keepalive,
-        headers: { 'Content-Type': 'application/json' },
-        body: JSON.stringify(single ? events[0] : batchOf(events)),
-        signal: AbortSignal.timeout(TIMEOUT),
-      })
-      answer = await response.json()
-      if (response.ok) outcomes = single ? [answer] : outcomesOf(answer, events)
-    } catch {
+    const reply = await this.#ask(events, keepalive)
+    if (reply === BARRED) { // the server got them, and whoever reads this may not know what it said
+      this.#offline = this.#expired = false
+      await buffer.remove(kept.map(({ key }) => key))
+      this.#emit('blocked', { reason: 'not_allowed_here' })
+      return true
+    }
+    if (!reply) {
       this.#pause()
       this.#lost()
       return false
     }
+    const { response, answer, outcomes } = reply
     if (response.ok) {
       this.#failures = 0
       this.#offline = this.#expired = false
@@ -219,6 +219,47 @@ export class ReadingSessions extends EventTarget {
     }
     this.#pause(Number(response.headers.get('Retry-After')))
     return false
+  }
+
+  // ask makes a request and returns its answer, BARRED, or nothing if the server
+  // cannot be reached.
+  async #ask(events, keepalive) {
+    for (const second of [false, true]) {
+      let response
+      try {
+        response = await this.#fetch(events, keepalive)
+      } catch (error) {
+        // A browser tells pages neither that there is no connection nor that they
+        // may not read the answer. What anybody may load tells these apart.
+        if (!(error instanceof TypeError) || !await this.#reachable()) return null
+        if (second) return BARRED
+        continue
+      }
+      try {
+        const answer = await response.json()
+        return { response, answer, outcomes: response.ok && (events.length === 1 ? [answer] : outcomesOf(answer, events)) }
+      } catch {
+        return null
+      }
+    }
+  }
+
+  // fetch sends events. As plain text they need no preflight, so that the server
+  // hears of sites that it does not know.
+  #fetch(events, keepalive) {
+    const single = events.length === 1
+    return fetch(new URL(single ? './reading-sessions' : './reading-sessions:batch', this.#options.server), {
+      method: 'POST', mode: 'cors', credentials: 'omit', referrerPolicy: 'no-referrer', keepalive,
+      headers: { 'Content-Type': 'text/plain;charset=UTF-8' },
+      body: JSON.stringify(single ? events[0] : batchOf(events)),
+      signal: AbortSignal.timeout(TIMEOUT),
+    })
+  }
+
+  #reachable() {
+    return fetch(new URL('./reading-sessions.js', this.#options.server), {
+      method: 'HEAD', mode: 'cors', credentials: 'omit', cache: 'no-store', signal: AbortSignal.timeout(TIMEOUT),
+    }).then(response => response.ok, () => false)
   }
 
   // learn takes in what became of an event, and tells the other pages.

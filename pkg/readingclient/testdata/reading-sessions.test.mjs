@@ -27,6 +27,10 @@ beforeEach(() => {
   requests = []
   answer = accepting()
   globalThis.fetch = async (url, init) => {
+    if (init.method === 'HEAD') {
+      if (answer === unreachable) unreachable()
+      return { ok: true }
+    }
     const body = JSON.parse(init.body)
     requests.push({ path: new URL(url).pathname, body, init })
     const { status = 200, body: said, headers = {} } = await answer(body)
@@ -54,6 +58,7 @@ function accepting() {
 
 const iso = seconds => new Date(Date.now() + seconds * 1000).toISOString()
 const unreachable = () => { throw new TypeError('fetch failed') }
+const barred = () => { throw new TypeError('may not be read') }
 const problem = (status, type = 'about:blank') => () => ({ status, body: { type, title: 'Problem', status } })
 
 function open(options) {
@@ -94,6 +99,7 @@ test('a session starts after active use, and is continued', async () => {
   assert.equal(body.occurredAt, '2030-05-01T12:01:00.000Z')
   assert.equal(body.offline, false)
   assert.equal(init.credentials, 'omit')
+  assert.match(init.headers['Content-Type'], /^text\/plain/, 'needs no preflight')
   assert.match(body.eventId, /^[0-9a-f]{32}$/)
   assert.deepEqual(types(), ['started'])
   assert.equal(told[0].validUntil.getTime(), START + 60_000 + 24 * 3600_000)
@@ -276,6 +282,32 @@ test('blocked use is told with its reason', async () => {
   await pass(60)
   assert.deepEqual(told, [{ type: 'blocked', reason: 'origin_unknown' }])
   assert.equal(sessions.session, null)
+})
+
+test('a page that may not read the answers is blocked, and what it counted is gone', async () => {
+  answer = barred
+  await open()
+  await pass(60)
+  assert.deepEqual(told, [{ type: 'blocked', reason: 'not_allowed_here' }])
+  assert.equal(requests.length, 2, 'made sure')
+  assert.equal(requests[0].body.eventId, requests[1].body.eventId)
+  answer = accepting() // somebody has approved of the site
+  await pass(60)
+  assert.deepEqual(types(), ['blocked', 'started'])
+  assert.equal(requests.at(-1).body.activeSeconds, 60)
+})
+
+test('a connection that fails once is no reason to block', async () => {
+  let first = true
+  const accept = accepting()
+  answer = body => {
+    if (!first) return accept(body)
+    first = false
+    throw new TypeError('connection lost')
+  }
+  await open()
+  await pass(60)
+  assert.deepEqual(types(), ['started'])
 })
 
 test('use that is not enough is told to nobody', async () => {

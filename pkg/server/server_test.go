@@ -197,9 +197,12 @@ func (r *rig) start(t *testing.T) {
 	r.base = s.URL
 }
 
+// masterKey is that of all databases, which replicas have in common.
+var masterKey = keyring.NewKey()
+
 func openStore(t *testing.T, dsn string, c *clock) *store.Store {
 	t.Helper()
-	keys, err := keyring.New(keyring.NewKey())
+	keys, err := keyring.New(masterKey)
 	if err != nil {
 		t.Fatal(err)
 	}

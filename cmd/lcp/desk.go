@@ -28,6 +28,7 @@ type desk interface {
 	Events(ctx context.Context, id string) ([]api.Event, error)
 	RevokeLicense(ctx context.Context, id string) (*client.StatusDocument, error)
 	Status(ctx context.Context, id string) (*client.StatusDocument, error)
+	DeleteSnapshots(ctx context.Context, user, provider string) (int64, error)
 }
 
 // openDesk opens what a command works on. The caller calls close.

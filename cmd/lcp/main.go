@@ -137,6 +137,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newJobsCommand(app),
 		newLicenseCommand(app),
 		newPublicationsCommand(app),
+		newSnapshotsCommand(app),
 		newServeCommand(app),
 		newUsersCommand(app),
 		newDecryptCommand(app),

@@ -142,3 +142,8 @@ type GatewayRequest struct {
 	Client     string            `json:"client,omitempty"`     // identifier of the device, for the callback
 	ClientInfo map[string]string `json:"clientInfo,omitempty"` // of the reading app, for the callback
 }
+
+// Deleted says how many records were removed.
+type Deleted struct {
+	Deleted int64 `json:"deleted"`
+}

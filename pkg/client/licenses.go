@@ -164,3 +164,19 @@ func (c *Client) Events(ctx context.Context, id string) ([]api.Event, error) {
 func (c *Client) RevokeLicense(ctx context.Context, id string) (*StatusDocument, error) {
 	return c.statusOf(ctx, call{method: http.MethodPut, path: []string{"revoke", id}})
 }
+
+// DeleteSnapshots removes what a server keeps of a user for fresh licenses, or of
+// all users if user is empty, and returns of how many licenses that was. It means
+// the licenses of the provider with an identifier, or, if that is empty, all that
+// the caller may change.
+func (c *Client) DeleteSnapshots(ctx context.Context, user, provider string) (int64, error) {
+	r := call{method: http.MethodDelete, path: []string{"snapshots"}, limit: maxRecord}
+	if user != "" {
+		r.path = []string{"users", user, "snapshots"}
+	}
+	if provider != "" {
+		r.query = url.Values{"provider": {provider}}
+	}
+	out, err := fetch[api.Deleted](ctx, c, r)
+	return out.Deleted, err
+}

@@ -211,6 +211,25 @@ func (l *Local) RevokeLicense(ctx context.Context, id string) (*client.StatusDoc
 	return l.document(ctx, &rec, events)
 }
 
+// DeleteSnapshots removes what is kept of a user for fresh licenses, or of all
+// users if user is empty, and returns of how many licenses that was. provider is
+// the identifier of the one whose licenses are meant; if it is empty, all are.
+func (l *Local) DeleteSnapshots(ctx context.Context, user, provider string) (int64, error) {
+	f := store.SnapshotFilter{UserID: user}
+	if provider != "" {
+		p, err := l.Licensing.Providers().ByID(ctx, provider)
+		if err != nil {
+			return 0, err
+		}
+		f.Provider = p.URI
+	}
+	n, err := l.Store.DeleteSnapshots(ctx, f)
+	if err != nil {
+		return 0, err
+	}
+	return n, l.audit(ctx, "user data removed", user)
+}
+
 // Status returns the status document of a license as reading apps would see it.
 func (l *Local) Status(ctx context.Context, id string) (*client.StatusDocument, error) {
 	rec, events, err := l.Store.LicenseHistory(ctx, strings.ToLower(id))

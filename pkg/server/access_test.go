@@ -26,6 +26,7 @@ var mayCall = map[string]string{
 	"GET /dashdata/report-licenses": "av",
 
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
+	"DELETE /users/{user}/snapshots": "ai", "DELETE /snapshots": "a",
 	"GET /gateway/licenses": "", "GET /gateway/licenses/{id}": "", "POST /gateway/licenses": "", // whom the provider authorizes
 	"GET /reading-sessions.js": "", "GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
 	"POST /dashdata/login": "", "GET /health": "", "GET /openapi.json": "", "GET /docs": "", "GET /resources/": "", "/": "",

@@ -58,7 +58,7 @@ func newShop(t *testing.T, a provider.Authorization, change ...func(*server.Opti
 		setProviders(t, o, newDirectory(t, provider.Provider{Authorization: a}, other))
 	}
 	s := &shop{rig: newRig(t, append([]func(*server.Options){withProviders}, change...)...)}
-	s.secret = s.addSecret(t, provider.DefaultID, sharedsecret.HS256)
+	s.secret = s.addSecret(t, provider.DefaultID)
 	s.book = s.addPublication(t, object{"alt_id": "978-book"})
 	return s
 }
@@ -71,9 +71,9 @@ func byCallback(mode delivery.Mode, service string) provider.Authorization {
 }
 
 // addSecret gives a provider an active secret.
-func (r *rig) addSecret(t *testing.T, of string, a sharedsecret.Algorithm) sharedsecret.Secret {
+func (r *rig) addSecret(t *testing.T, of string) sharedsecret.Secret {
 	t.Helper()
-	secret, err := sharedsecret.Generate(of, a, r.clock.now())
+	secret, err := sharedsecret.Generate(of, sharedsecret.HS256, r.clock.now())
 	if err == nil {
 		err = r.store.AddSecret(t.Context(), secret)
 	}
@@ -401,8 +401,9 @@ func TestGatewayUsesSnapshot(t *testing.T) {
 		t.Errorf("the hint is %q", again.Encryption.UserKey.TextHint)
 	}
 
-	if n, err := s.store.ForgetUser(t.Context(), providerURI, userID); n != 2 || err != nil {
-		t.Fatalf("ForgetUser = %d, %v", n, err)
+	a := s.must(t, http.StatusOK, "DELETE", "/users/"+userID+"/snapshots", nil)
+	if a.body != `{"deleted":2}` {
+		t.Fatalf("deleted %s", a.body)
 	}
 	refused(t, s.fresh(t, doc.ID, bare()), delivery.MissingUserData)
 	delivered(t, http.StatusOK, s.fresh(t, doc.ID, s.token(t))) // is not kept again
@@ -492,7 +493,7 @@ func TestDeadCallbackStarvesNobody(t *testing.T) {
 		setProviders(t, o, newDirectory(t, provider.Provider{Authorization: byCallback(delivery.ByCallback, alive.URL)},
 			provider.Provider{ID: otherID, URI: otherURI, Authorization: deadly}))
 	})
-	s.addSecret(t, otherID, sharedsecret.HS256)
+	s.addSecret(t, otherID)
 	book := s.addPublication(t, object{"provider": otherURI})
 	for range 200 { // at their leisure, until the test ends
 		go func() {

@@ -259,7 +259,7 @@ func TestOpenAPITypes(t *testing.T) {
 	for _, typ := range []reflect.Type{
 		reflect.TypeFor[api.Publication](), reflect.TypeFor[api.LicenseRequest](), reflect.TypeFor[api.LicenseInfo](),
 		reflect.TypeFor[api.Event](), reflect.TypeFor[api.Figures](), reflect.TypeFor[api.Count](), reflect.TypeFor[api.Month](),
-		reflect.TypeFor[api.OversharedLicense](), reflect.TypeFor[server.Problem](), reflect.TypeFor[server.FieldProblem](),
+		reflect.TypeFor[api.OversharedLicense](), reflect.TypeFor[api.Deleted](), reflect.TypeFor[server.Problem](), reflect.TypeFor[server.FieldProblem](),
 	} {
 		got := map[string]string{}
 		for name, property := range d.Components.Schemas[typ.Name()].Properties {

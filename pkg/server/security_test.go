@@ -138,7 +138,7 @@ var attacks = map[string]attack{
 	"pending secret":  {token: bySecretIn(sharedsecret.Pending), reason: delivery.UnknownSecret},
 	"revoked secret":  {token: bySecretIn(sharedsecret.Revoked), reason: delivery.UnknownSecret},
 	"another provider's secret": {token: func(t *testing.T, s *shop) string {
-		return s.mint(t, s.addSecret(t, otherID, sharedsecret.HS256), delivery.OptData{}, loanOf(s.book))
+		return s.mint(t, s.addSecret(t, otherID), delivery.OptData{}, loanOf(s.book))
 	}, reason: delivery.UnknownSecret},
 	"another provider's publication": {token: func(t *testing.T, s *shop) string {
 		return s.granting(object{"assetId": s.addPublication(t, object{"provider": otherURI})})
@@ -377,9 +377,10 @@ func (r *rig) replica(t *testing.T) *rig {
 	t.Helper()
 	other := *r
 	other.store = openStore(t, r.file, r.clock)
-	service, authorizer := *r.options.Licensing, *r.options.Delivery
-	service.Store, authorizer.Store = other.store, provider.NewRecords(other.store)
-	other.options.Store, other.options.Licensing, other.options.Delivery = other.store, &service, &authorizer
+	authorizer := *r.options.Delivery
+	authorizer.Store = provider.NewRecords(other.store)
+	other.options.Store, other.options.Delivery = other.store, &authorizer
+	setProviders(t, &other.options, r.options.Providers)
 	other.start(t)
 	return &other
 }
@@ -387,9 +388,9 @@ func (r *rig) replica(t *testing.T) *rig {
 func TestReplayAcrossTwoReplicasPostgres(t *testing.T) {
 	t.Parallel()
 	s := &shop{rig: newRigOn(t, databaseServers[0].database(t), func(o *server.Options) {
-		o.Providers = newDirectory(t, provider.Provider{Authorization: byToken})
+		setProviders(t, o, newDirectory(t, provider.Provider{Authorization: byToken}))
 	})}
-	s.secret, s.book = s.addSecret(t, provider.DefaultID, sharedsecret.HS256), s.addPublication(t)
+	s.secret, s.book = s.addSecret(t, provider.DefaultID), s.addPublication(t)
 	two := []*rig{s.rig, s.replica(t)}
 	for round := range int64(5) {
 		token := s.token(t)
@@ -439,7 +440,7 @@ func TestTwoTokensOnGateway(t *testing.T) {
 func TestTemplateOfOtherProvider(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, byToken)
-	theirs := s.addSecret(t, otherID, sharedsecret.HS256)
+	theirs := s.addSecret(t, otherID)
 	s.template(t, otherID, "loan", `{"profile":{"type":"purchase"}}`)
 	book := s.addPublication(t, object{"provider": otherURI})
 	crt := func(asset string) object { return with(loanOf(asset), object{"ref": []string{"loan"}, "profile": nil}) }
@@ -636,7 +637,7 @@ func TestCallbackToOwnGateway(t *testing.T) {
 	}
 	id := s.addLicense(t, s.book)
 	own := *s.rig
-	own.options.Providers = newDirectory(t, provider.Provider{Authorization: byCallback(delivery.ByCallback, s.base+"/gateway/licenses")})
+	setProviders(t, &own.options, newDirectory(t, provider.Provider{Authorization: byCallback(delivery.ByCallback, s.base+"/gateway/licenses")}))
 	authorizer := *s.options.Delivery
 	authorizer.Callbacks = delivery.NewCallbacks(delivery.CallbackOptions{Now: s.clock.now, Ports: []uint16{uint16(port)}})
 	own.options.Delivery = &authorizer
@@ -694,12 +695,12 @@ func TestDummyRefusedWithProductionCertificate(t *testing.T) {
 	t.Parallel()
 	s := newShop(t, provider.Authorization{Mode: delivery.TestDummy, Until: epoch.Add(time.Hour)}, func(o *server.Options) {
 		issuer, err := license.NewIssuer(license.Options{
-			Provider: providerURI, Signer: productionSigner(t), Profiles: o.Licensing.Profiles, Hint: publicURL + "/hint/{license_id}",
+			Provider: providerURI, Signer: productionSigner(t), Profiles: profile.NewRegistry(), Hint: publicURL + "/hint/{license_id}",
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Licensing.Issuer = issuer
+		o.Licensing.Default().Issuer = issuer
 	})
 	session := "crtjson:" + string(mustMarshal(loanOf(s.book)))
 	p := refused(t, s.send(t, call{method: "POST", path: "/gateway/licenses", body: object{"sessionId": session}}), delivery.ModeOff)

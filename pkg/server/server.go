@@ -107,6 +107,9 @@ func (s *server) routes() *http.ServeMux {
 	private("PUT /revoke/{id}", access.RevokeLicenses, s.ofLicense(s.revoke))
 	private("GET /license-events/{id}", access.ReadLicenses, s.ofLicense(s.listEvents))
 
+	private("DELETE /users/{user}/snapshots", access.RevokeLicenses, s.deleteUserSnapshots)
+	private("DELETE /snapshots", access.WriteLicenses, s.deleteAllSnapshots)
+
 	mux.Handle("GET /gateway/licenses", s.route("GET /gateway/licenses", s.gateway(s.freshOrder)))
 	mux.Handle("GET /gateway/licenses/{id}", s.route("GET /gateway/licenses/{id}", s.gateway(s.freshOrder)))
 	mux.Handle("POST /gateway/licenses", s.route("POST /gateway/licenses", s.gateway(s.newOrder)))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // snapshotData is what a sealed snapshot is bound to.
@@ -13,8 +14,7 @@ const (
 	selectSnapshot  = "SELECT license_uuid, data FROM snapshots WHERE license_uuid = ?"
 	updateSnapshot  = "UPDATE snapshots SET data = ? WHERE license_uuid = ?"
 	deleteSnapshot  = "DELETE FROM snapshots WHERE license_uuid = ?"
-	forgetUser      = "DELETE FROM snapshots WHERE user_id = ? AND provider = ?"
-	forgetProvider  = "DELETE FROM snapshots WHERE provider = ?"
+	deleteSnapshots = "DELETE FROM snapshots"
 	sealedSnapshots = "SELECT license_uuid, data FROM snapshots WHERE license_uuid > ? ORDER BY license_uuid LIMIT ?"
 )
 
@@ -52,21 +52,26 @@ func (s *Store) UpdateSnapshot(ctx context.Context, license string, data []byte)
 	return nil
 }
 
-// ForgetUser removes what is kept of a user in the licenses of a provider, a URI,
-// and returns of how many licenses that was.
-func (s *Store) ForgetUser(ctx context.Context, provider, user string) (int64, error) {
-	if user == "" {
-		return 0, fmt.Errorf("forget a user: %w: user_id is empty", ErrInvalid)
+// A SnapshotFilter says which snapshots are meant. What is empty does not matter.
+type SnapshotFilter struct {
+	Provider string // URI
+	UserID   string
+}
+
+// DeleteSnapshots removes what is kept of users, and returns of how many licenses
+// that was.
+func (s *Store) DeleteSnapshots(ctx context.Context, f SnapshotFilter) (n int64, err error) {
+	var conditions []string
+	var args []any
+	for _, c := range []struct{ column, value string }{{"user_id", f.UserID}, {"provider", f.Provider}} {
+		if c.value != "" {
+			conditions, args = append(conditions, c.column+" = ?"), append(args, c.value)
+		}
 	}
-	return s.forget(ctx, forgetUser, user, provider)
-}
-
-// ForgetUsers removes what is kept of all users of a provider.
-func (s *Store) ForgetUsers(ctx context.Context, provider string) (int64, error) {
-	return s.forget(ctx, forgetProvider, provider)
-}
-
-func (s *Store) forget(ctx context.Context, statement string, args ...any) (n int64, err error) {
+	statement := deleteSnapshots
+	if len(conditions) > 0 {
+		statement += " WHERE " + strings.Join(conditions, " AND ")
+	}
 	err = s.write(ctx, func(t tx) error {
 		n, err = t.execCount(ctx, statement, args...)
 		return err

@@ -70,21 +70,21 @@ func testSnapshots(t *testing.T, impl Implementation) {
 	must(err)
 	wantSnapshot(t, s, of[2].UUID, "")
 
-	for user, want := range map[string]int64{"nobody": 0, of[0].UserID: 2} {
-		if n, err := s.ForgetUser(ctx, of[0].Provider, user); err != nil || n != want {
-			t.Errorf("ForgetUser %q = %d, %v, want %d", user, n, err, want)
+	for f, want := range map[store.SnapshotFilter]int64{
+		{Provider: of[0].Provider, UserID: "nobody"}: 0, {Provider: of[0].Provider, UserID: of[0].UserID}: 2,
+		{Provider: "https://elsewhere.example.org", UserID: of[4].UserID}: 0, {Provider: "https://elsewhere.example.org"}: 0,
+	} {
+		if n, err := s.DeleteSnapshots(ctx, f); err != nil || n != want {
+			t.Errorf("DeleteSnapshots %v = %d, %v, want %d", f, n, err, want)
 		}
 	}
-	if n, err := s.ForgetUser(ctx, "https://elsewhere.example.org", of[4].UserID); err != nil || n != 0 {
-		t.Errorf("of another provider: %d, %v", n, err)
-	}
-	_, err = s.ForgetUser(ctx, of[0].Provider, "")
-	wantError(t, "no user", err, store.ErrInvalid)
 	wantSnapshot(t, s, of[3].UUID, "")
 	wantSnapshot(t, s, of[4].UUID, snapshotText(4))
 	testSealedSnapshots(t, db, of[4].UUID)
-	if n, err := s.ForgetUsers(ctx, of[0].Provider); err != nil || n != 2 {
-		t.Errorf("ForgetUsers = %d, %v", n, err)
+	for _, f := range []store.SnapshotFilter{{UserID: of[4].UserID}, {}} { // one each is left
+		if n, err := s.DeleteSnapshots(ctx, f); err != nil || n != 1 {
+			t.Errorf("DeleteSnapshots %v = %d, %v, want 1", f, n, err)
+		}
 	}
 	wantSnapshot(t, s, of[5].UUID, "")
 }

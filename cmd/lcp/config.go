@@ -36,6 +36,7 @@ type Config struct {
 	Hint          Hint          `yaml:"hint"`
 	KeyRetrieval  KeyRetrieval  `yaml:"key_retrieval"`
 	Authorization Authorization `yaml:"authorization"`
+	SnapshotUsers bool          `yaml:"snapshot_users"` // keep what fresh licenses need of their users, sealed
 	Providers     providerList  `yaml:"providers"`
 	Dashboard     Dashboard     `yaml:"dashboard"`
 	Certificate   Certificate   `yaml:"certificate"`

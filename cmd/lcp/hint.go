@@ -97,8 +97,8 @@ func (c *Config) defaultProvider() provider.Provider {
 	return provider.Provider{
 		ID: provider.DefaultID, Name: c.Hint.Name, URI: c.License.Provider, Profile: c.License.Profile,
 		HintLink: c.License.HintLink, Hint: c.hint, SupportLinks: c.License.Support, Languages: c.Hint.Languages,
-		KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval),
-		Certificate:  provider.Certificate{Cert: c.Certificate.Cert, PrivateKey: c.Certificate.PrivateKey},
+		KeyRetrieval: provider.KeyRetrieval(c.KeyRetrieval), SnapshotUsers: c.SnapshotUsers,
+		Certificate: provider.Certificate{Cert: c.Certificate.Cert, PrivateKey: c.Certificate.PrivateKey},
 		Renewal: &provider.Renewal{
 			DefaultDays: c.Status.RenewDefaultDays, MaxDays: c.Status.RenewMaxDays,
 			AllowOnExpired: c.Status.AllowRenewOnExpiredLicenses, Link: c.Status.RenewLink,

@@ -47,8 +47,10 @@ var _ access.Directory = (*Store)(nil)
 // User implements access.Directory. It asks the database each time, so that a
 // user who is removed on one replica is unknown to all.
 func (s *Store) User(ctx context.Context, name string) (access.User, bool, error) {
-	u, err := selectOne(ctx, s, func(r row) (u access.User, err error) {
-		err = r.Scan(&u.Name, &u.Role, &u.Hash, &u.Provider)
+	u, err := selectOne(ctx, s.keyed(), func(r row) (u access.User, err error) {
+		var role string
+		err = r.Scan(&u.Name, &role, &u.Hash, &u.Provider)
+		u.Role = access.Role(role)
 		return u, err
 	}, selectUser, name)
 	return found(u, err, "find user")
@@ -56,8 +58,10 @@ func (s *Store) User(ctx context.Context, name string) (access.User, bool, error
 
 // Key implements access.Directory, like User.
 func (s *Store) Key(ctx context.Context, hash [32]byte) (access.Principal, bool, error) {
-	p, err := selectOne(ctx, s, func(r row) (p access.Principal, err error) {
-		err = r.Scan(&p.Name, &p.Role, &p.Provider)
+	p, err := selectOne(ctx, s.keyed(), func(r row) (p access.Principal, err error) {
+		var role string
+		err = r.Scan(&p.Name, &role, &p.Provider)
+		p.Role = access.Role(role)
 		return p, err
 	}, selectKey, hex.EncodeToString(hash[:]))
 	return found(p, err, "find key")

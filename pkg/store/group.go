@@ -3,12 +3,16 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
+	"time"
+
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/lcp-tools/lcp/pkg/rawsqlite"
 )
 
 // maxGroup bounds how many operations share a transaction, and so how long one
@@ -22,11 +26,12 @@ const maxGroup = 128
 // operation never waits for company.
 type group struct {
 	s    *Store
+	uri  string        // of the database
 	turn chan struct{} // holds one value while somebody is at work
 
 	// Of whoever has the turn.
-	conn       *sql.Conn            // the one that writes; nil before the first transaction and after a fault
-	statements map[string]*sql.Stmt // by query, prepared on conn
+	conn   *rawsqlite.Conn // the one that writes; nil before the first transaction and after a fault
+	closed bool
 
 	mu    sync.Mutex
 	queue []*operation // guarded by mu
@@ -41,8 +46,8 @@ type operation struct {
 	done     chan struct{} // closed at the end
 }
 
-func newGroup(s *Store) *group {
-	return &group{s: s, turn: make(chan struct{}, 1)}
+func newGroup(s *Store, uri string) *group {
+	return &group{s: s, uri: uri, turn: make(chan struct{}, 1)}
 }
 
 // write runs an operation, or has it run. It returns once that is over: when
@@ -129,7 +134,7 @@ func (g *group) runAll(batch []*operation) {
 	ctx := context.WithoutCancel(batch[0].ctx)
 	err := g.attempt(ctx, batch, false)
 	if errors.Is(err, errSpoiled) {
-		g.rollback(ctx)
+		g.rollback()
 		if err = g.begin(ctx); err == nil {
 			err = g.attempt(ctx, batch, true)
 		}
@@ -138,7 +143,7 @@ func (g *group) runAll(batch []*operation) {
 		return
 	}
 	if g.conn != nil {
-		g.rollback(ctx)
+		g.rollback()
 	}
 	for _, op := range batch {
 		if op.err == nil {
@@ -210,86 +215,81 @@ func (op *operation) call(t tx) {
 	}
 }
 
-// begin starts a transaction, and waits for those of other processes.
+// begin starts a transaction, and waits for those of other processes. The wait
+// is here and not in SQLite, where it would not end with the context.
 func (g *group) begin(ctx context.Context) error {
-	if g.conn == nil {
-		conn, err := g.s.writer.Conn(ctx)
-		if err != nil {
+	if err := g.connect(); err != nil {
+		return err
+	}
+	deadline := time.NewTimer(sqliteBusyTimeout)
+	defer deadline.Stop()
+	for {
+		_, err := g.conn.Exec("BEGIN IMMEDIATE")
+		if err == nil {
+			return nil
+		}
+		if !isSQLite(err, sqlite3.SQLITE_BUSY) {
+			g.discard()
 			return err
 		}
-		g.conn, g.statements = conn, make(map[string]*sql.Stmt)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-deadline.C:
+			return err
+		case <-time.After(sqliteRetry):
+		}
 	}
-	// Not prepared, because it may wait, and so has to heed the context.
-	_, err := g.conn.ExecContext(ctx, "BEGIN IMMEDIATE")
-	if err != nil {
-		g.discard()
+}
+
+// connect opens the connection that writes, unless there is one.
+func (g *group) connect() (err error) {
+	if g.closed {
+		return sql.ErrConnDone
+	}
+	if g.conn == nil {
+		g.conn, err = openSQLiteWriter(g.uri)
 	}
 	return err
 }
 
 // rollback ends a transaction that failed.
-func (g *group) rollback(ctx context.Context) {
-	if _, err := g.exec(ctx, "ROLLBACK"); err != nil {
+func (g *group) rollback() {
+	if _, err := g.conn.Exec("ROLLBACK"); err != nil {
 		g.discard() // perhaps SQLite has rolled back by itself
 	}
 }
 
 // discard closes the connection: what state it is in nobody knows.
 func (g *group) discard() {
-	_ = g.closeStatements()
-	_ = g.conn.Raw(func(any) error { return driver.ErrBadConn }) // has it closed, not used again
+	_ = g.conn.Close()
 	g.conn = nil
 }
 
-// close gives the connection back, once nobody is at work.
+// close closes the connection, once nobody is at work, for good.
 func (g *group) close() error {
 	g.turn <- struct{}{}
 	defer func() { <-g.turn }()
+	g.closed = true
 	if g.conn == nil {
 		return nil
 	}
-	err := errors.Join(g.closeStatements(), g.conn.Close())
+	err := g.conn.Close()
 	g.conn = nil
 	return err
 }
 
-// closeStatements closes what is prepared: with a statement open, SQLite would
-// keep the database open too.
-func (g *group) closeStatements() error {
-	var err error
-	for _, stmt := range g.statements {
-		err = errors.Join(err, stmt.Close())
-	}
-	g.statements = nil
-	return err
+// exec and query take no heed of the end of a context: to interrupt SQLite would
+// undo what others have in the transaction, and none of the statements takes
+// long.
+func (g *group) exec(_ context.Context, query string, args ...any) (changed int64, err error) {
+	return g.conn.Exec(query, args...)
 }
 
-// exec and query run statements that are prepared at their first use. They take
-// no heed of the end of a context: to interrupt SQLite would undo what others
-// have in the transaction, and none of the statements takes long.
-func (g *group) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
-	stmt, err := g.prepare(ctx, query) //nolint:sqlclosecheck // closed with the connection
+func (g *group) query(_ context.Context, query string, args ...any) (rows, error) {
+	r, err := g.conn.Query(query, args...)
 	if err != nil {
 		return nil, err
 	}
-	return stmt.ExecContext(context.WithoutCancel(ctx), args...)
-}
-
-func (g *group) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := g.prepare(ctx, query) //nolint:sqlclosecheck // closed with the connection
-	if err != nil {
-		return nil, err
-	}
-	return stmt.QueryContext(context.WithoutCancel(ctx), args...)
-}
-
-func (g *group) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
-	if stmt := g.statements[query]; stmt != nil {
-		return stmt, nil
-	}
-	stmt, err := g.conn.PrepareContext(context.WithoutCancel(ctx), query)
-	if err == nil {
-		g.statements[query] = stmt
-	}
-	return stmt, err
+	return r, nil
 }

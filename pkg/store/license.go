@@ -115,6 +115,8 @@ const (
 	updateLicense = `UPDATE licenses SET publication_uuid = ?, user_id = ?, provider = ?, profile = ?, rights_start = ?,
 	rights_end = ?, rights_max_end = ?, rights_copy = ?, rights_print = ?, status = ?, status_updated = ?, issued = ?,
 	updated = ?, device_count = ?, event_count = ?, play_duration = ? WHERE uuid = ?`
+	updateStanding = `UPDATE licenses SET status = ?, status_updated = ?, updated = ?, device_count = ?, event_count = ?
+	WHERE seq = ?`
 	retireLicense = `INSERT INTO deleted_licenses (publication_uuid, user_id, provider, profile, rights_start, rights_end,
 	rights_max_end, rights_copy, rights_print, status, status_updated, issued, updated, device_count, event_count,
 	play_duration, uuid, deleted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -135,16 +137,20 @@ func (l *licenseRow) args() []any {
 
 // scanColumns reads a row of licenseColumns, and more columns into more.
 func scanColumns(r row, more ...any) (licenseRow, error) {
-	var l licenseRow
-	var start, end, maxEnd, statusUpdated, issued, updated, replaced sql.NullInt64
-	err := r.Scan(append([]any{
-		&l.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &start, &end,
-		&maxEnd, &l.Copy, &l.Print, &l.Status, &statusUpdated, &issued, &updated, &l.DeviceCount, &l.events, &l.PlayDuration, &replaced,
-	}, more...)...)
-	l.Start, l.End, l.MaxEnd = fromMillis(start), fromMillis(end), fromMillis(maxEnd)
-	l.StatusUpdated, l.Issued, l.Updated = fromMillis(statusUpdated), fromMillis(issued), fromMillis(updated)
-	l.replaced(fromMillis(replaced))
-	return l, err
+	var in struct { // together, as one piece of memory
+		licenseRow
+		start, end, maxEnd, statusUpdated, issued, updated, replaced sql.NullInt64
+		dest                                                         [21]any
+	}
+	l := &in.licenseRow
+	err := r.Scan(append(append(in.dest[:0],
+		&l.seq, &l.UUID, &l.PublicationUUID, &l.UserID, &l.Provider, &l.Profile, &in.start, &in.end,
+		&in.maxEnd, &l.Copy, &l.Print, &l.Status, &in.statusUpdated, &in.issued, &in.updated, &l.DeviceCount, &l.events,
+		&l.PlayDuration, &in.replaced), more...)...)
+	l.Start, l.End, l.MaxEnd = fromMillis(in.start), fromMillis(in.end), fromMillis(in.maxEnd)
+	l.StatusUpdated, l.Issued, l.Updated = fromMillis(in.statusUpdated), fromMillis(in.issued), fromMillis(in.updated)
+	l.replaced(fromMillis(in.replaced))
+	return *l, err
 }
 
 // scanLicense reads a row of selectLicense.
@@ -215,7 +221,7 @@ func checkPublication(ctx context.Context, t tx, uuid string) error {
 
 // License returns a license. It fails with ErrNotFound.
 func (s *Store) License(ctx context.Context, uuid string) (License, error) {
-	n, err := selectOne(ctx, s, scanTitled, selectTitledByUUID, uuid)
+	n, err := selectOne(ctx, s.keyed(), scanTitled, selectTitledByUUID, uuid)
 	if err != nil {
 		return License{}, fmt.Errorf("license %q: %w", uuid, err)
 	}
@@ -227,10 +233,10 @@ func (s *Store) License(ctx context.Context, uuid string) (License, error) {
 // writes meanwhile. It fails with ErrNotFound.
 func (s *Store) LicenseHistory(ctx context.Context, uuid string) (License, []Event, error) {
 	for {
-		l, err := selectOne(ctx, s, scanLicense, selectLicense, uuid)
+		l, err := selectOne(ctx, s.keyed(), scanLicense, selectLicense, uuid)
 		var events []Event
 		if err == nil {
-			events, err = history(ctx, s, &l)
+			events, err = history(ctx, s.keyed(), &l)
 		}
 		if err != nil {
 			return License{}, nil, fmt.Errorf("license %q: %w", uuid, err)
@@ -330,7 +336,19 @@ func writeLicense(ctx context.Context, t tx, old *licenseRow, l License, events 
 	if err := moveLicense(ctx, t, old.UserID, l.UserID); err != nil {
 		return next, err
 	}
-	return next, t.exec(ctx, updateLicense, next.args()...)
+	return next, updateRow(ctx, t, old, &next)
+}
+
+// updateRow writes a license that has changed. What changes all day leaves most
+// columns alone, and with them most indexes: a database changes every index on a
+// column that it is told to set, be it to the value that it has.
+func updateRow(ctx context.Context, t tx, old, next *licenseRow) error {
+	same := old.License
+	same.Status, same.StatusUpdated, same.Updated, same.DeviceCount = next.Status, next.StatusUpdated, next.Updated, next.DeviceCount
+	if !same.equal(next.License) {
+		return t.exec(ctx, updateLicense, next.args()...)
+	}
+	return t.exec(ctx, updateStanding, next.Status, millis(next.StatusUpdated), millis(next.Updated), next.DeviceCount, next.events, next.seq)
 }
 
 // moveLicense counts a license that one user had for another one.

@@ -235,7 +235,7 @@ func (s *Store) Publication(ctx context.Context, uuid string) (Publication, erro
 // AnyPublication returns a publication, live or deleted: what a fresh license
 // needs. It fails with ErrNotFound.
 func (s *Store) AnyPublication(ctx context.Context, uuid string) (Publication, error) {
-	p, err := s.findPublication(ctx, s, byUUID, uuid)
+	p, err := s.findPublication(ctx, s.keyed(), byUUID, uuid)
 	if err != nil {
 		return Publication{}, fmt.Errorf("publication %q: %w", uuid, err)
 	}
@@ -245,7 +245,7 @@ func (s *Store) AnyPublication(ctx context.Context, uuid string) (Publication, e
 // PublicationByAltID returns the live publication with an alternative
 // identifier. It fails with ErrNotFound.
 func (s *Store) PublicationByAltID(ctx context.Context, altID string) (Publication, error) {
-	p, err := s.findPublication(ctx, s, byAltID, altID)
+	p, err := s.findPublication(ctx, s.keyed(), byAltID, altID)
 	if err != nil {
 		return Publication{}, fmt.Errorf("publication with alt_id %q: %w", altID, err)
 	}
@@ -255,7 +255,7 @@ func (s *Store) PublicationByAltID(ctx context.Context, altID string) (Publicati
 // PublicationByChecksum returns the newest live publication whose protected
 // package has a checksum. It fails with ErrNotFound.
 func (s *Store) PublicationByChecksum(ctx context.Context, checksum string) (Publication, error) {
-	p, err := s.findPublication(ctx, s, byChecksum, checksum)
+	p, err := s.findPublication(ctx, s.keyed(), byChecksum, checksum)
 	if err != nil {
 		return Publication{}, fmt.Errorf("publication with checksum %q: %w", checksum, err)
 	}

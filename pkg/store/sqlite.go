@@ -15,16 +15,18 @@ import (
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
-	"modernc.org/sqlite"
+	_ "modernc.org/sqlite" // the driver for database/sql
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/lcp-tools/lcp/pkg/rawsqlite"
 )
 
 //go:embed migrations/sqlite/*.sql
 var sqliteMigrations embed.FS
 
 const (
-	// sqliteReaders is how many connections read at the same time. Each has
-	// a page cache of its own, of 2 MiB at most.
+	// sqliteReaders is how many connections read lists at the same time. Each
+	// has a page cache of its own, of 1 MiB at most.
 	sqliteReaders = 4
 	// sqliteBusyTimeout is how long a transaction waits for that of another
 	// process. Within this process nothing waits here, since there is one
@@ -75,18 +77,19 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	if path == memory {
 		return openSQLiteMemory()
 	}
-	if path, err = filepath.Abs(path); err != nil {
+	if err := createFile(path); err != nil {
 		return nil, nil, err
 	}
-	if err := createFile(path); err != nil {
+	uri, err := sqliteURI(path)
+	if err != nil {
 		return nil, nil, err
 	}
 	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
 	pragmas = append(pragmas, "_pragma=temp_store(memory)")
-	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=cache_size(" + sqliteCache + ")", "_pragma=wal_autocheckpoint(" + sqliteCheckpoint + ")"}, pragmas...)
-	read := append([]string{"_pragma=query_only(1)"}, pragmas...)
+	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=wal_autocheckpoint(" + sqliteCheckpoint + ")"}, pragmas...)
+	read := append([]string{"_pragma=query_only(1)", "_pragma=cache_size(-1024)"}, pragmas...)
 
-	writer, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(write, "&"))
+	writer, err = sql.Open("sqlite", uri+"?"+strings.Join(write, "&"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,13 +97,39 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	if err := enableWAL(ctx, writer); err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
-	reader, err = sql.Open("sqlite", fileURI(path)+"?"+strings.Join(read, "&"))
+	reader, err = sql.Open("sqlite", uri+"?"+strings.Join(read, "&"))
 	if err != nil {
 		return nil, nil, errors.Join(err, writer.Close())
 	}
 	reader.SetMaxOpenConns(sqliteReaders)
 	reader.SetMaxIdleConns(sqliteReaders)
 	return writer, reader, nil
+}
+
+// sqliteURI names the database file at path, wherever the working folder is.
+func sqliteURI(path string) (string, error) {
+	path, err := filepath.Abs(path)
+	return fileURI(path), err
+}
+
+// openSQLiteWriter opens the connection that the transactions of a server run
+// on.
+func openSQLiteWriter(uri string) (*rawsqlite.Conn, error) {
+	return openRawSQLite(uri, 0, "synchronous = full", "cache_size = "+sqliteCache, "wal_autocheckpoint = "+sqliteCheckpoint)
+}
+
+// openRawSQLite opens a connection that waits so long for locks.
+func openRawSQLite(uri string, wait time.Duration, pragmas ...string) (*rawsqlite.Conn, error) {
+	conn, err := rawsqlite.Open(uri, wait)
+	if err != nil {
+		return nil, err
+	}
+	for _, pragma := range append(pragmas, "temp_store = memory") {
+		if _, err := conn.Exec("PRAGMA " + pragma); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
+	return conn, nil
 }
 
 // openSQLiteMemory opens a database that is gone when it is closed. Its only
@@ -211,6 +240,9 @@ func isSQLiteUnavailable(err error) bool {
 // isSQLite reports whether err has the result code of SQLite, which may be a
 // primary code such as SQLITE_BUSY or an extended one.
 func isSQLite(err error, code int) bool {
-	var e *sqlite.Error
+	var e interface { // of the driver, or of rawsqlite
+		error
+		Code() int
+	}
 	return errors.As(err, &e) && (e.Code() == code || e.Code()&0xff == code)
 }

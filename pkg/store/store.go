@@ -60,7 +60,8 @@ type Store struct {
 	writer  *sql.DB
 	reader  *sql.DB // may be the writer
 
-	group *group // nil if each operation has a transaction of its own
+	group  *group  // nil if each operation has a transaction of its own
+	points *points // nil if there is nothing faster than reader
 
 	swept  atomic.Int64 // when old claims were last removed, in milliseconds
 	spends atomic.Int64 // tokens that were spent
@@ -87,7 +88,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
 	}
 	if d.grouped && s.writer != s.reader {
-		s.group = newGroup(s)
+		uri, err := sqliteURI(name.source)
+		if err != nil {
+			return nil, errors.Join(err, s.Close())
+		}
+		s.group, s.points = newGroup(s, uri), newPoints(s, uri)
 	}
 	if err := s.failure(ctx, s.start(ctx, o.Migrate)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database %q: %w", name.shown, err), s.Close())
@@ -108,14 +113,14 @@ func (s *Store) start(ctx context.Context, migrate bool) error {
 
 // Close closes the database. Calls that are under way may fail.
 func (s *Store) Close() error {
-	var errs [3]error
+	var errs [4]error
 	if s.group != nil {
-		errs[0] = s.group.close()
+		errs[0], errs[1] = s.group.close(), s.points.close()
 	}
 	if s.reader != s.writer {
-		errs[1] = s.reader.Close()
+		errs[2] = s.reader.Close()
 	}
-	errs[2] = s.writer.Close() // the last: it brings the log of SQLite into the file
+	errs[3] = s.writer.Close() // the last: it brings the log of SQLite into the file
 	return errors.Join(errs[:]...)
 }
 

@@ -26,8 +26,16 @@ type tx struct {
 
 // A runner runs the statements of a transaction, in the words of the database.
 type runner interface {
-	exec(ctx context.Context, query string, args ...any) (sql.Result, error)
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	exec(ctx context.Context, query string, args ...any) (changed int64, err error)
+	query(ctx context.Context, query string, args ...any) (rows, error)
+}
+
+// rows are what a query returns: *sql.Rows, or for SQLite *rawsqlite.Rows.
+type rows interface {
+	Next() bool
+	Scan(dest ...any) error
+	Err() error
+	Close() error
 }
 
 // write runs work in a transaction, and again from the start when another
@@ -114,18 +122,32 @@ type ownTx struct {
 	s  *Store
 }
 
-func (o *ownTx) exec(ctx context.Context, query string, args ...any) (sql.Result, error) {
+func (o *ownTx) exec(ctx context.Context, query string, args ...any) (changed int64, err error) {
+	var result sql.Result
 	if stmt := o.s.prepared(query); stmt != nil {
-		return o.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+		result, err = o.tx.StmtContext(ctx, stmt).ExecContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+	} else {
+		result, err = o.tx.ExecContext(ctx, o.s.dialect.text(query), args...)
 	}
-	return o.tx.ExecContext(ctx, o.s.dialect.text(query), args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
 }
 
-func (o *ownTx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (o *ownTx) query(ctx context.Context, query string, args ...any) (rows, error) {
 	if stmt := o.s.prepared(query); stmt != nil {
-		return o.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...) //nolint:sqlclosecheck // closed with the transaction
+		return rowsOf(o.tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)) //nolint:sqlclosecheck // closed with the transaction
 	}
-	return o.tx.QueryContext(ctx, o.s.dialect.text(query), args...)
+	return rowsOf(o.tx.QueryContext(ctx, o.s.dialect.text(query), args...))
+}
+
+// rowsOf keeps a nil *sql.Rows from becoming rows that are not nil.
+func rowsOf(r *sql.Rows, err error) (rows, error) {
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
 }
 
 // prepareWrites prepares the statements of the transactions that a server runs
@@ -146,7 +168,7 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	writes := make(map[string]*sql.Stmt)
 	for _, query := range []string{
 		isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
-		selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
+		updateStanding, selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
 	} {
 		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
 		if err != nil {
@@ -175,15 +197,11 @@ func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, er
 	if t.wrote != nil {
 		*t.wrote = true
 	}
-	result, err := t.runner.exec(ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected()
+	return t.runner.exec(ctx, query, args...)
 }
 
 // query runs a statement that returns rows.
-func (t tx) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (t tx) query(ctx context.Context, query string, args ...any) (rows, error) {
 	return t.runner.query(ctx, query, args...)
 }
 
@@ -193,18 +211,26 @@ func (tx) failure(_ context.Context, err error) error { return err }
 // query runs a statement that returns rows outside any transaction. Statements
 // are prepared once; there are only so many, since filters change values and
 // not texts.
-func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+func (s *Store) query(ctx context.Context, query string, args ...any) (rows, error) {
 	s.mu.RLock()
 	stmt := s.reads[query]
 	s.mu.RUnlock()
-	if stmt != nil {
-		return stmt.QueryContext(ctx, args...)
+	if stmt == nil {
+		var err error
+		if stmt, err = s.prepareRead(ctx, query); err != nil {
+			return nil, err
+		}
 	}
-	stmt, err := s.prepareRead(ctx, query) //nolint:sqlclosecheck // closed with the database
-	if err != nil {
-		return nil, err
+	return rowsOf(stmt.QueryContext(ctx, args...))
+}
+
+// keyed returns what finds rows by a key, a few at most. It does so faster than
+// the Store itself where it can, but cannot be interrupted.
+func (s *Store) keyed() querier {
+	if s.points != nil {
+		return s.points
 	}
-	return stmt.QueryContext(ctx, args...)
+	return s
 }
 
 func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error) {
@@ -224,7 +250,7 @@ func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error
 // A querier runs statements that return rows: a Store or a tx. failure says what
 // an error of the database means to the caller.
 type querier interface {
-	query(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	query(ctx context.Context, query string, args ...any) (rows, error)
 	failure(ctx context.Context, err error) error
 }
 

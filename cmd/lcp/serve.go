@@ -65,6 +65,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	if err != nil {
 		return err
 	}
+	defer keepHeapRoom()()
 	log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
 	pair, err := a.provider(c)
 	if err != nil {
@@ -86,7 +87,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer main.Close()
-	debug.FreeOSMemory() // that hashing the configured passwords took, 32 MiB each
+	debug.FreeOSMemory() // that hashing the configured passwords took, 19 MiB each
 	group, ctx := errgroup.WithContext(ctx)
 	if address := c.opsListenAddress(); address != "" {
 		ops, err := listen(ctx, address)

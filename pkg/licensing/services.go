@@ -97,8 +97,8 @@ func (s *Services) Of(ctx context.Context, p *provider.Provider) (*Service, erro
 }
 
 // Try reports what would keep a provider from issuing licenses.
-func (s *Services) Try(ctx context.Context, p *provider.Provider) error {
-	_, err := s.make(ctx, p)
+func (s *Services) Try(ctx context.Context, p provider.Provider) error {
+	_, err := s.make(ctx, s.o.Providers.Whole(p))
 	return err
 }
 

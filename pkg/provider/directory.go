@@ -133,6 +133,9 @@ func (s *snapshot) sort() {
 // Default returns the provider of what is nobody else's.
 func (d *Directory) Default() *Provider { return d.fixed[0].whole }
 
+// Whole returns a provider with what the default one adds to it, as look-ups do.
+func (d *Directory) Whole(p Provider) *Provider { return p.over(d.Default()) }
+
 // ByID returns the provider with an identifier. The error is ErrUnknown, or that
 // of the source as long as nothing could be read from it.
 func (d *Directory) ByID(ctx context.Context, id string) (*Provider, error) {

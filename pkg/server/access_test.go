@@ -25,6 +25,11 @@ var mayCall = map[string]string{
 	"DELETE /dashdata/publications/{id}": "ap", "GET /dashdata/user-licenses/{user}": "aiv", "GET /dashdata/license-events/{id}": "aiv",
 	"GET /dashdata/report-licenses": "av",
 
+	"GET /providers": "a", "POST /providers": "a", "GET /providers/{id}": "a", "PUT /providers/{id}": "a", "DELETE /providers/{id}": "a",
+	"GET /providers/{id}/secrets": "a", "POST /providers/{id}/secrets": "a", "PUT /providers/{id}/secrets/{kid}": "a",
+	"GET /providers/{id}/templates": "a", "GET /providers/{id}/templates/{name}": "a", "PUT /providers/{id}/templates/{name}": "a",
+	"DELETE /providers/{id}/templates/{name}": "a",
+
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
 	"DELETE /users/{user}/snapshots": "ai", "DELETE /snapshots": "a",
 	"GET /gateway/licenses": "", "GET /gateway/licenses/{id}": "", "POST /gateway/licenses": "", // whom the provider authorizes
@@ -49,7 +54,7 @@ func walk(t *testing.T, r *rig, use func(c call, roles string)) {
 		if !ok {
 			continue
 		}
-		path = strings.NewReplacer("{id}", uuid.NewString(), "{alt_id}", "x", "{user}", "x").Replace(path)
+		path = strings.NewReplacer("{id}", uuid.NewString(), "{alt_id}", "x", "{user}", "x", "{kid}", "k", "{name}", "n").Replace(path)
 		c := call{method: method, path: path}
 		if method != http.MethodGet {
 			c.body = "{}"

@@ -39,10 +39,12 @@ func newTenant(t *testing.T, r *rig, id string) *tenant {
 		t.Fatal(err)
 	}
 	for uuid, altID := range map[string]string{n.publication: n.altID, n.spare: ""} {
-		n.must(t, r, http.StatusCreated, "POST", "/publications", with(publication(uuid), object{"alt_id": altID, "title": "Title of " + id}))
+		n.create(t, r, "POST", "/publications", with(publication(uuid), object{"alt_id": altID, "title": "Title of " + id}))
 	}
 	request := with(licenseRequest(n.publication), object{"user_id": n.user})
-	n.license = decode[license.Document](t, n.must(t, r, http.StatusCreated, "POST", "/licenses", request)).ID
+	n.license = decode[license.Document](t, n.create(t, r, "POST", "/licenses", request)).ID
+	n.create(t, r, "POST", "/providers/"+id+"/secrets", object{"kid": "secret-of-" + id})
+	n.create(t, r, "PUT", "/providers/"+id+"/templates/secret-of-"+id, object{"textHint": "secret-of-" + id})
 	for _, device := range []string{"1", "2", "3"} { // shared too much
 		r.register(t, n.license, "device-of-"+id+device)
 	}
@@ -59,11 +61,12 @@ func (n *tenant) ask(t *testing.T, r *rig, method, path string, body any) answer
 	return r.send(t, call{method: method, path: path, body: body, header: http.Header{"Authorization": {"Bearer " + credentials}}})
 }
 
-func (n *tenant) must(t *testing.T, r *rig, code int, method, path string, body any) answer {
+// create is ask for a request that has to make something.
+func (n *tenant) create(t *testing.T, r *rig, method, path string, body any) answer {
 	t.Helper()
 	a := n.ask(t, r, method, path, body)
-	if a.code != code {
-		t.Fatalf("%s, %s %s = %d %s, want %d", n.id, method, path, a.code, a.body, code)
+	if a.code != http.StatusCreated {
+		t.Fatalf("%s, %s %s = %d %s, want 201", n.id, method, path, a.code, a.body)
 	}
 	return a
 }
@@ -137,6 +140,40 @@ var trials = map[string][]trial{
 	}}},
 	"GET /license-events/{id}": {{path: "/license-events/LICENSE", own: 200, foreign: 404}},
 
+	"DELETE /users/{user}/snapshots": {
+		{path: "/users/USER/snapshots", own: 200}, {path: "/users/USER/snapshots?provider=PROVIDER", own: 200, foreign: 400},
+	},
+	"DELETE /snapshots": {{own: 200}, {path: "/snapshots?provider=PROVIDER", own: 200, foreign: 400}},
+
+	"GET /providers":      {{own: 200}},
+	"GET /providers/{id}": {{own: 200, foreign: 404}},
+	"POST /providers": {{own: 403, foreign: 403, body: func(n *tenant) any {
+		return object{"id": "fifth", "uri": "https://fifth.example.org"}
+	}}},
+	"PUT /providers/{id}": {
+		{own: 200, foreign: 404, body: func(n *tenant) any { return object{"name": "Name of " + n.id} }},
+		{own: 400, foreign: 404, body: func(n *tenant) any { // where only administrators of the whole server reach
+			return object{"certificate": object{"cert": "/etc/passwd", "private_key": "/etc/passwd"}}
+		}},
+		{own: 400, foreign: 404, body: func(n *tenant) any {
+			return object{"authorization": object{"callback": object{"url": "http://localhost:1", "loopback": true}}}
+		}},
+		{own: 400, foreign: 404, body: func(n *tenant) any {
+			return object{"authorization": object{"callback": object{"url": "https://10.0.0.1", "allow": []string{"10.0.0.0/8"}}}}
+		}},
+	},
+	"GET /providers/{id}/secrets": {{own: 200, foreign: 404}},
+	"POST /providers/{id}/secrets": {
+		{own: 201, foreign: 404, body: func(n *tenant) any { return object{} }},
+		{own: 409, foreign: 404, body: func(n *tenant) any { return object{"kid": "secret-of-" + n.id} }},
+	},
+	"PUT /providers/{id}/secrets/{kid}":       {{own: 200, foreign: 404, body: func(n *tenant) any { return object{"state": "active"} }}},
+	"GET /providers/{id}/templates":           {{own: 200, foreign: 404}},
+	"GET /providers/{id}/templates/{name}":    {{own: 200, foreign: 404}},
+	"PUT /providers/{id}/templates/{name}":    {{own: 200, foreign: 404, body: func(n *tenant) any { return object{"textHint": "secret-of-" + n.id} }}},
+	"DELETE /providers/{id}/templates/{name}": {{own: 204, foreign: 404}},
+	"DELETE /providers/{id}":                  {{own: 403, foreign: 404}},
+
 	"GET /dashdata/data":                 {{own: 200}},
 	"GET /dashdata/overshared":           {{own: 200}},
 	"GET /dashdata/publications":         {{own: 200}},
@@ -151,24 +188,26 @@ var trials = map[string][]trial{
 
 // lasting are the routes that change things for good: owners try them last.
 var lasting = []string{
+	"DELETE /providers/{id}/templates/{name}",
 	"PUT /revoke/{id}", "PUT /dashdata/revoke/{id}", "DELETE /licenseinfo/{id}", "DELETE /publications/{id}", "DELETE /dashdata/publications/{id}",
 }
 
 // fill puts the names of a provider's things into a path.
 func (n *tenant) fill(path string) string {
 	return strings.NewReplacer("PUBLICATION", n.publication, "SPARE", n.spare, "{alt_id}", n.altID, "LICENSE", n.license, "USER", n.user,
-		"PROVIDER", n.id, "{id}", n.id).Replace(path)
+		"PROVIDER", n.id, "{id}", n.id, "{kid}", "secret-of-"+n.id, "{name}", "secret-of-"+n.id).Replace(path)
 }
 
 // A user of one provider sees and does nothing in another, whatever the route,
-// also if the other one is the default provider; and who owns things can do all
-// of that.
+// and who owns things can do all of that.
 func TestProvidersSeeNothingOfOneAnother(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
-	r.add(t, provider.Provider{ID: "third", URI: "https://third.example.org"})
-	second, third := newTenant(t, r, "second"), newTenant(t, r, "third")
-	before := map[*tenant]string{second: second.everything(t, r), third: third.everything(t, r)}
+	for _, id := range []string{"third", "fourth"} {
+		r.add(t, provider.Provider{ID: id, URI: "https://" + id + ".example.org", SnapshotUsers: true})
+	}
+	one, other := newTenant(t, r, "third"), newTenant(t, r, "fourth")
+	before := other.everything(t, r)
 	var private []string
 	for _, pattern := range server.Patterns(r.options) {
 		if mayCall[pattern] != "" {
@@ -180,19 +219,16 @@ func TestProvidersSeeNothingOfOneAnother(t *testing.T) {
 			t.Errorf("%s: nobody has said how it keeps providers apart", pattern)
 		}
 		for _, try := range trials[pattern] {
-			second.intrude(t, r, third, pattern, try)
-			third.intrude(t, r, second, pattern, try)
-		}
-	}
-	for n, was := range before {
-		if now := n.everything(t, r); now != was {
-			t.Errorf("what is there of %s has changed from\n%s\nto\n%s", n.id, was, now)
+			one.intrude(t, r, other, pattern, try)
+			if now := other.everything(t, r); now != before {
+				t.Fatalf("%s: what is there of %s has changed from\n%s\nto\n%s", pattern, other.id, before, now)
+			}
 		}
 	}
 	slices.SortStableFunc(private, func(a, b string) int { return slices.Index(lasting, a) - slices.Index(lasting, b) })
 	for _, pattern := range private {
 		for _, try := range trials[pattern] {
-			if a := second.try(t, r, second, pattern, try); a.code != try.own {
+			if a := one.try(t, r, one, pattern, try); a.code != try.own {
 				t.Errorf("%s to its owner: %d %s, want %d", pattern, a.code, a.body, try.own)
 			}
 		}
@@ -235,12 +271,19 @@ func (n *tenant) intrude(t *testing.T, r *rig, other *tenant, pattern string, tr
 	}
 }
 
-// everything is all that an administrator of the whole server sees of a provider.
+// everything is all that an administrator of the whole server sees of a provider,
+// and whether anything is kept of its user.
 func (n *tenant) everything(t *testing.T, r *rig) string {
 	t.Helper()
 	var b strings.Builder
-	for _, path := range []string{"/publications/PUBLICATION", "/publications/SPARE", "/licenseinfo/LICENSE", "/license-events/LICENSE", "/status/LICENSE"} {
+	for _, path := range []string{
+		"/publications/PUBLICATION", "/publications/SPARE", "/licenseinfo/LICENSE", "/license-events/LICENSE", "/status/LICENSE",
+		"/providers/PROVIDER", "/providers/PROVIDER/secrets", "/providers/PROVIDER/templates/{name}",
+	} {
 		fmt.Fprintln(&b, r.must(t, http.StatusOK, "GET", n.fill(path), nil).body)
+	}
+	if _, err := r.store.Snapshot(t.Context(), n.license); err != nil {
+		fmt.Fprintln(&b, err)
 	}
 	return b.String()
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
+	"github.com/lcp-tools/lcp/pkg/sharedsecret"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -68,7 +70,12 @@ var problems = []struct {
 	{access.ErrTokenExpired, http.StatusUnauthorized},
 	{licensing.ErrPublication, http.StatusNotFound},
 	{licensing.ErrLicense, http.StatusNotFound},
+	{provider.ErrUnknown, http.StatusNotFound},
+	{provider.ErrReserved, http.StatusConflict},
+	{sharedsecret.ErrUnknown, http.StatusNotFound},
+	{sharedsecret.ErrMove, http.StatusConflict},
 	{store.ErrNotFound, http.StatusNotFound},
+	{store.ErrInUse, http.StatusConflict},
 	{store.ErrExists, http.StatusConflict},
 	{store.ErrKeyChanged, http.StatusConflict},
 	{store.ErrInvalid, http.StatusBadRequest},

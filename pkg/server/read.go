@@ -17,14 +17,8 @@ import (
 
 // decode reads the JSON body of a request into v.
 func decode(r *http.Request, v any) error {
-	if t := r.Header.Get("Content-Type"); t != "" {
-		mediaType, _, err := mime.ParseMediaType(t)
-		if err != nil || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") && mediaType != formType {
-			return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must be application/json, not %q", t))
-		}
-	}
-	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must not be compressed, and it is in %q", coding))
+	if err := checkMediaType(r); err != nil {
+		return err
 	}
 	err := api.Decode(r.Body, v)
 	var field *license.FieldError
@@ -35,6 +29,20 @@ func decode(r *http.Request, v any) error {
 	default:
 		return problem(http.StatusBadRequest, err.Error())
 	}
+}
+
+// checkMediaType refuses a body that says to be something other than JSON.
+func checkMediaType(r *http.Request) error {
+	if t := r.Header.Get("Content-Type"); t != "" {
+		mediaType, _, err := mime.ParseMediaType(t)
+		if err != nil || mediaType != "application/json" && !strings.HasSuffix(mediaType, "+json") && mediaType != formType {
+			return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must be application/json, not %q", t))
+		}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
+		return problem(http.StatusUnsupportedMediaType, fmt.Sprintf("the body must not be compressed, and it is in %q", coding))
+	}
+	return nil
 }
 
 // formType is what curl -d says when nobody tells it better.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,7 @@ type bucket struct {
 	mu      sync.Mutex
 	objects map[string][]byte // by path
 	headers map[string]http.Header
+	fault   func(w http.ResponseWriter, r *http.Request) bool // answers instead; nil for no fault
 }
 
 func newBucket(t *testing.T) (b *bucket, url string) {
@@ -31,6 +33,9 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, _ := io.ReadAll(r.Body)
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.fault != nil && b.fault(w, r) {
+		return
+	}
 	data, found := b.objects[r.URL.Path]
 	switch r.Method {
 	case http.MethodPut:
@@ -89,6 +94,56 @@ func TestEncryptIntoS3(t *testing.T) {
 	}
 	if out := m.must(t, append([]string{"upload", "book.epub"}, storage...)...); !strings.Contains(out.out, `"unchanged":true`) {
 		t.Errorf("upload printed %q", out.out)
+	}
+}
+
+// Whatever a bucket does, each publication that is not stored fails with one line,
+// and none is registered or seen.
+func TestEncryptWhenS3Fails(t *testing.T) {
+	t.Parallel()
+	refuse := func(status int, code string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPut {
+				return false
+			}
+			w.WriteHeader(status)
+			fmt.Fprintf(w, "<Error><Code>%s</Code></Error>", code)
+			return true
+		}
+	}
+	tests := map[string]struct {
+		fault func(http.ResponseWriter, *http.Request) bool
+		want  string
+	}{
+		"denies access":   {refuse(http.StatusForbidden, "AccessDenied"), "s3:PutObject"},
+		"has no bucket":   {refuse(http.StatusNotFound, "NoSuchBucket"), "create the bucket"},
+		"got other bytes": {refuse(http.StatusBadRequest, "BadDigest"), "checksum mismatch"},
+		"says another sum": {func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPut {
+				w.Header().Set("X-Amz-Checksum-Sha256", "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+			}
+			return false
+		}, "checksum mismatch"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b, url := newBucket(t)
+			b.fault = tt.fault
+			m := newMachine(t)
+			m.env = append(m.env, "AWS_ACCESS_KEY_ID=k", "AWS_SECRET_ACCESS_KEY=s")
+			m.write(t, "one.epub", sample(t, "sample.epub"))
+			m.write(t, "two.pdf", sample(t, "sample.pdf"))
+			o := m.run(t, "encrypt", "one.epub", "two.pdf", "--storage", "s3://books", "--s3-endpoint", url, "--s3-path-style")
+			lines := strings.Split(strings.TrimSpace(o.errors), "\n")
+			failed := slices.DeleteFunc(lines, func(line string) bool { return !strings.Contains(line, tt.want) })
+			if o.code != exitFailed || o.out != "" || len(failed) != 2 {
+				t.Errorf("exit code %d, output %q: %s", o.code, o.out, o.errors)
+			}
+			if n := m.publications(t); n != 0 || len(b.objects) != 0 {
+				t.Errorf("%d publications are registered, %d objects stored", n, len(b.objects))
+			}
+		})
 	}
 }
 

@@ -74,7 +74,13 @@ func throughTheFrontDoor(t *testing.T, m *machine, dir, pattern string) {
 func checkFrontDoor(t *testing.T, m *machine, input string) {
 	t.Helper()
 	o := m.must(t, "encrypt", input, "--verify", "--cover", "--out", "shelf", "--url", "https://cdn.example.com/shelf")
-	rec := o.record(t)
+	checkStored(t, m, o.record(t), input)
+}
+
+// checkStored opens a protected publication with a license for it, and compares it
+// with the input.
+func checkStored(t *testing.T, m *machine, rec catalogue.Record, input string) {
+	t.Helper()
 	protected := readFile(t, m.path(rec.File))
 	sum := sha256.Sum256(protected)
 	if rec.Size != int64(len(protected)) || rec.Checksum != hex.EncodeToString(sum[:]) {

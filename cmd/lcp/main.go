@@ -135,6 +135,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newUploadCommand(app),
 		newWorkerCommand(app),
 		newJobsCommand(app),
+		newStorageCommand(app),
 		newLicenseCommand(app),
 		newPublicationsCommand(app),
 		newSnapshotsCommand(app),

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -45,6 +46,7 @@ type Issuer struct {
 	notBefore     time.Time // of the certificate
 	notAfter      time.Time
 	signatureHead string
+	signing       chan struct{} // holds a value for each signature being made
 }
 
 // NewIssuer checks the options and returns an issuer for them. All faults are
@@ -58,7 +60,10 @@ func NewIssuer(o Options) (*Issuer, error) {
 	if o.Profiles == nil {
 		f.add("profiles", errMissing)
 	}
-	i := &Issuer{provider: o.Provider, signer: o.Signer, profiles: o.Profiles, links: slices.Clone(o.Links)}
+	i := &Issuer{
+		provider: o.Provider, signer: o.Signer, profiles: o.Profiles, links: slices.Clone(o.Links),
+		signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
+	}
 	if o.Hint == "" {
 		f.add("hint", errMissing)
 	} else {
@@ -127,7 +132,7 @@ func (i *Issuer) Issue(ctx context.Context, r Request) (*Document, error) {
 	if d.Links, err = i.linksFor(r); err != nil {
 		return nil, err
 	}
-	if err := i.sign(d); err != nil {
+	if err := i.sign(ctx, d); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -211,7 +216,7 @@ func (i *Issuer) linksFor(r Request) ([]Link, error) {
 
 // sign writes the JSON of d without its signature, signs its canonical form and
 // adds the signature as the last member.
-func (i *Issuer) sign(d *Document) error {
+func (i *Issuer) sign(ctx context.Context, d *Document) error {
 	type members Document // without the method MarshalJSON
 	text, err := encode((*members)(d))
 	if err != nil {
@@ -221,7 +226,7 @@ func (i *Issuer) sign(d *Document) error {
 	if err != nil {
 		return fmt.Errorf("bring the license into canonical form: %w", err)
 	}
-	if d.Signature, err = i.signer.Sign(canonical); err != nil {
+	if d.Signature, err = i.signInTurn(ctx, canonical); err != nil {
 		return fmt.Errorf("license %s: %w", d.ID, err)
 	}
 	value := d.Signature.Value
@@ -232,6 +237,20 @@ func (i *Issuer) sign(d *Document) error {
 	raw = append(raw, signatureTail...)
 	d.raw = raw
 	return nil
+}
+
+// signInTurn signs when its turn comes, in the order of arrival and as many at a
+// time as there are processors. A signature with RSA is most of the work of a
+// license: without turns, dozens of them share the processors, all of them are
+// late, and so is whatever else there is to do in between.
+func (i *Issuer) signInTurn(ctx context.Context, canonical []byte) (signature.Signature, error) {
+	select {
+	case i.signing <- struct{}{}:
+		defer func() { <-i.signing }()
+		return i.signer.Sign(canonical)
+	case <-ctx.Done():
+		return signature.Signature{}, context.Cause(ctx)
+	}
 }
 
 // signatureHead and signatureTail stand around the value of a signature, and are

@@ -75,6 +75,9 @@ func within(field string, err error) []error {
 
 // checkObject says what is wrong with JSON that is none, or no object.
 func checkObject(data []byte) error {
+	if json.Valid(data) && bytes.HasPrefix(bytes.TrimLeft(data, jsonSpace), []byte("{")) {
+		return nil
+	}
 	var members map[string]json.RawMessage
 	err := json.Unmarshal(data, &members)
 	var syntax *json.SyntaxError
@@ -94,24 +97,55 @@ func checkObject(data []byte) error {
 	}
 }
 
-// eachMember goes through the members of an object in their order.
+// jsonSpace is what may stand between the tokens of JSON (RFC 8259 §2).
+const jsonSpace = " \t\r\n"
+
+// eachMember goes through the members of an object in their order. The object
+// must be valid JSON: to find where a value ends, nothing more is looked at than
+// quotes and brackets.
 func eachMember(data []byte, use func(name string, value json.RawMessage)) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	for d.More() {
-		name, err := d.Token()
-		if err != nil {
+	rest := bytes.TrimLeft(data, jsonSpace)[len("{"):]
+	for {
+		rest = bytes.TrimLeft(rest, jsonSpace+",")
+		if len(rest) == 0 || rest[0] == '}' {
+			return nil
+		}
+		n := valueLength(rest)
+		var name string
+		if err := json.Unmarshal(rest[:n], &name); err != nil {
 			return err
 		}
-		var value json.RawMessage
-		if err := d.Decode(&value); err != nil {
-			return err
-		}
-		use(fmt.Sprint(name), value)
+		rest = bytes.TrimLeft(rest[n:], jsonSpace+":")
+		n = valueLength(rest)
+		use(name, json.RawMessage(rest[:n]))
+		rest = rest[n:]
 	}
-	return nil
+}
+
+// valueLength returns how long the value at the beginning of valid JSON is.
+func valueLength(data []byte) int {
+	depth, quoted := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+			if !quoted && depth == 0 {
+				return i + 1
+			}
+		case quoted:
+		case c == '{' || c == '[':
+			depth++
+		case depth > 0 && (c == '}' || c == ']'):
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		case depth == 0 && strings.IndexByte(",}]"+jsonSpace, c) >= 0:
+			return i
+		}
+	}
+	return len(data)
 }
 
 // fieldsOf returns pointers to the fields of a struct by their names in JSON,
@@ -136,6 +170,10 @@ func decodeMember(value json.RawMessage, into any) error {
 	if hasHalfSurrogate(value) {
 		return errors.New("has half of a surrogate pair")
 	}
+	if text, ok := into.(*string); ok && isPlain(value) {
+		*text = string(value[1 : len(value)-1])
+		return nil
+	}
 	err := json.Unmarshal(value, into)
 	var kind *json.UnmarshalTypeError
 	var base64Error base64.CorruptInputError
@@ -156,6 +194,12 @@ func decodeMember(value json.RawMessage, into any) error {
 	default:
 		return err
 	}
+}
+
+// isPlain reports whether a value is a string without escapes, which stands for
+// itself.
+func isPlain(value []byte) bool {
+	return len(value) > 0 && value[0] == '"' && bytes.IndexByte(value, '\\') < 0
 }
 
 // hasHalfSurrogate reports whether an escape stands for no character (RFC 8259

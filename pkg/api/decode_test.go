@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io"
 	"strings"
@@ -114,6 +115,36 @@ func FuzzDecode(f *testing.F) {
 			}
 			if strings.ContainsRune(s, utf8.RuneError) && !strings.ContainsRune(text, utf8.RuneError) && !strings.Contains(strings.ToLower(text), `\ufffd`) {
 				t.Errorf("%q was made of %q", s, text)
+			}
+		}
+	})
+}
+
+// Members are told apart as the standard decoder tells them.
+func FuzzDecodeMembers(f *testing.F) {
+	for _, text := range []string{
+		`{}`, ` { "a" : "x" , "b":[1,{"c":"}]"}] ,"n":-1.5e3} `, `{"a":"\"}","a":1}`, `{"\u0061":null,"t":true}`, `{"a":1}x`, `[1]`, `{"":{}}`,
+		"{\"a\\\\\":\"\\\\\"}",
+	} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var want map[string]json.RawMessage
+		wantErr := json.Unmarshal([]byte(text), &want)
+		var v struct{}
+		err := api.Decode(strings.NewReader(text), &v)
+		if wantErr != nil || want == nil {
+			if err == nil {
+				t.Errorf("Decode(%q) has no error, want %v", text, wantErr)
+			}
+			return
+		}
+		if (err == nil) != (len(want) == 0) {
+			t.Fatalf("Decode(%q) = %v, want an error for each of %d members", text, err, len(want))
+		}
+		for name := range want {
+			if !strings.Contains(err.Error(), name) {
+				t.Errorf("Decode(%q) = %v, want %q in it", text, err, name)
 			}
 		}
 	})

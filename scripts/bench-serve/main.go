@@ -35,6 +35,7 @@ type options struct {
 	databases   string
 	keys        string
 	keep        string
+	measure     string
 	empty       bool
 }
 
@@ -45,8 +46,9 @@ func main() {
 	flag.StringVar(&o.connections, "connections", "1,8,64", "`numbers` of connections")
 	flag.StringVar(&o.licenses, "licenses", "1000,1000000", "`numbers` of licenses in the database")
 	flag.StringVar(&o.databases, "databases", "sqlite", "sqlite, postgres or both, with a comma")
-	flag.StringVar(&o.keys, "keys", "rsa2048,p256", "of the provider: `names` among rsa2048, rsa4096 and p256")
+	flag.StringVar(&o.keys, "keys", "rsa2048,rsa4096,p256", "of the provider: `names` among rsa2048, rsa4096 and p256")
 	flag.StringVar(&o.keep, "keep", "", "keep filled SQLite databases in this `folder` and use copies of them")
+	flag.StringVar(&o.measure, "measure", "", "only these `parts`, with commas: licenses, status, register, lists, start; licenses are made in any case")
 	flag.BoolVar(&o.empty, "empty", false, "serve nothing, on an address that is printed: what lcp serve is compared with")
 	flag.Parse()
 

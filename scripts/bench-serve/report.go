@@ -7,40 +7,49 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"text/tabwriter"
 	"time"
 )
 
-// A report shows results as they come, and counts targets.
+// A report shows results as they come, and at the end the targets.
 type report struct {
-	out    io.Writer
-	judged int
-	misses int
+	out      io.Writer
+	database string // being measured
+	targets  []target
 }
 
 // A target is a figure to hold, and whether it was held.
 type target struct {
-	text string
-	held bool
+	database string // set by the report
+	what     string
+	measured string
+	wanted   string
+	held     bool
 }
 
-// judge returns what to say of a target; unless it counts, as for fewer
-// connections than the most, nothing.
+func (t *target) verdict() string {
+	if t.held {
+		return "held"
+	}
+	return "missed"
+}
+
+// judge keeps a target for the end, and returns what to say of it at once;
+// unless it counts, as for fewer connections than the most, nothing.
 func (r *report) judge(counts bool, t target) string {
 	if !counts {
 		return ""
 	}
-	r.judged++
-	if t.held {
-		return t.text + ": ok"
-	}
-	r.misses++
-	return t.text + ": MISS"
+	t.database = r.database
+	r.targets = append(r.targets, t)
+	return t.wanted + ": " + t.verdict()
 }
 
 func (r *report) linef(format string, args ...any) { fmt.Fprintf(r.out, format+"\n", args...) }
 
 func (r *report) header(db *database) {
-	r.linef("\n%s, %d licenses\n  %-18s %5s %9s %8s %8s %8s %7s", db.kind, db.licenses, "", "conns", "per s", "p50 ms", "p99 ms", "CPU µs", "errors")
+	r.database = fmt.Sprintf("%s, %d", db.kind, db.licenses)
+	r.linef("\n%s licenses\n  %-18s %5s %9s %8s %8s %8s %7s", r.database, "", "conns", "per s", "p50 ms", "p99 ms", "CPU µs", "errors")
 }
 
 // maxLatency is how long all but one of a hundred requests may take.
@@ -50,10 +59,14 @@ const maxLatency = 50 * time.Millisecond
 // the verdict on its rate counts.
 func (r *report) rate(what string, connections int, result rate, remarks ...string) {
 	if remarks[1] != "" {
-		remarks = append(remarks, r.judge(true, target{"p99 < 50 ms", result.p99 < maxLatency}))
+		remarks = append(remarks, r.judge(true, target{
+			what: what, measured: fmt.Sprintf("p99 %.0f ms", ms(result.p99)), wanted: "< 50 ms", held: result.p99 < maxLatency,
+		}))
 	}
 	if result.errors > 0 {
-		remarks = append(remarks, r.judge(true, target{fmt.Sprintf("no errors, and %v", result.first), false}))
+		remarks = append(remarks, r.judge(true, target{
+			what: what, measured: fmt.Sprintf("%d errors: %v", result.errors, result.first), wanted: "none",
+		}))
 	}
 	var said []string
 	for _, remark := range remarks {
@@ -65,7 +78,21 @@ func (r *report) rate(what string, connections int, result rate, remarks ...stri
 		result.cpu.Microseconds(), result.errors, strings.Join(said, "; "))
 }
 
-func (r *report) end() { r.linef("\n%d of %d targets held", r.judged-r.misses, r.judged) }
+// end shows all targets.
+func (r *report) end() {
+	r.linef("")
+	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "database, licenses\tfigure\tmeasured\ttarget\t")
+	held := 0
+	for _, t := range r.targets {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", t.database, t.what, t.measured, t.wanted, t.verdict())
+		if t.held {
+			held++
+		}
+	}
+	w.Flush()
+	r.linef("\n%d of %d targets held", held, len(r.targets))
+}
 
 // login returns a token for the dashboard.
 func login(ctx context.Context, address string) (string, error) {

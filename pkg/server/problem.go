@@ -151,6 +151,8 @@ func fieldProblems(err error) []FieldProblem {
 	switch e := err.(type) { //nolint:errorlint // walks the tree itself
 	case *license.FieldError:
 		return []FieldProblem{{e.Field, e.Reason}}
+	case *store.InvalidError:
+		return []FieldProblem{{e.Field, e.Reason}}
 	case *store.ExistsError:
 		return []FieldProblem{{e.Field, e.Error()}}
 	case interface{ Unwrap() []error }:

@@ -204,13 +204,13 @@ func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
 // checkAccount refuses, with ErrInvalid, what nobody could be called.
 func checkAccount(name, provider string, role access.Role) error {
 	if name == "" {
-		return fmt.Errorf("%w: name is empty", ErrInvalid)
+		return &InvalidError{"name", "is empty"}
 	}
 	if strings.Contains(name, ":") {
-		return fmt.Errorf("%w: name has a colon, which ends a name in HTTP (RFC 7617)", ErrInvalid)
+		return &InvalidError{"name", "has a colon, which ends a name in HTTP (RFC 7617)"}
 	}
 	if _, err := access.ParseRole(string(role)); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return &InvalidError{"role", "is none: " + err.Error()}
 	}
 	return checkFields(field{"name", name, maxName}, field{"provider", provider, maxKeyPart})
 }

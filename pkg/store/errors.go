@@ -20,7 +20,8 @@ var (
 	// ErrUnavailable says that the database does not answer, or is too busy.
 	// The same call may succeed later.
 	ErrUnavailable = errors.New("database is not available")
-	// ErrInvalid says that a field has a value that cannot be stored.
+	// ErrInvalid says that a field has a value that cannot be stored; the
+	// error is an *InvalidError where it is one field that is at fault.
 	ErrInvalid = errors.New("invalid value")
 )
 
@@ -31,6 +32,18 @@ func (deletedError) Error() string { return "publication was deleted" }
 
 // Unwrap makes a deleted publication one that is not found.
 func (deletedError) Unwrap() error { return ErrNotFound }
+
+// An InvalidError says which field cannot be stored as it is, and why. It is an
+// ErrInvalid.
+type InvalidError struct {
+	Field  string // by the name that the API gives it
+	Reason string // that follows the name: is missing
+}
+
+func (e *InvalidError) Error() string { return fmt.Sprintf("%v: %s %s", ErrInvalid, e.Field, e.Reason) }
+
+// Unwrap returns ErrInvalid.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
 
 // An ExistsError says which identifier is taken and by what. It is an
 // ErrExists.

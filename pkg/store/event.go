@@ -78,9 +78,9 @@ func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 func (e *Event) check() error {
 	switch {
 	case e.At.IsZero():
-		return fmt.Errorf("%w: event has no time", ErrInvalid)
+		return &InvalidError{"timestamp", "is missing"}
 	case e.Type == EventRegister && e.DeviceID == "":
-		return fmt.Errorf("%w: registration names no device", ErrInvalid)
+		return &InvalidError{"id", "is missing: a registration names a device"}
 	}
 	return checkFields(
 		field{"type", e.Type, maxName},

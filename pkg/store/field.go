@@ -29,11 +29,11 @@ func checkFields(fields ...field) error {
 	for _, f := range fields {
 		switch {
 		case !utf8.ValidString(f.value):
-			return fmt.Errorf("%w: %s is not UTF-8", ErrInvalid, f.name)
+			return &InvalidError{f.name, "is not UTF-8"}
 		case strings.ContainsRune(f.value, 0):
-			return fmt.Errorf("%w: %s has a NUL character", ErrInvalid, f.name)
+			return &InvalidError{f.name, "has a NUL character"}
 		case utf8.RuneCountInString(f.value) > f.limit:
-			return fmt.Errorf("%w: %s is longer than %d characters", ErrInvalid, f.name, f.limit)
+			return &InvalidError{f.name, fmt.Sprintf("is longer than %d characters", f.limit)}
 		}
 	}
 	return nil

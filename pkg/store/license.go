@@ -43,7 +43,7 @@ type License struct {
 // it to what can be.
 func (l *License) check() error {
 	if l.UUID == "" {
-		return fmt.Errorf("%w: uuid is empty", ErrInvalid)
+		return &InvalidError{"uuid", "is empty"}
 	}
 	for _, t := range []*time.Time{&l.Start, &l.End, &l.MaxEnd, &l.StatusUpdated, &l.Issued, &l.Updated} {
 		*t = t.UTC().Truncate(time.Millisecond)

@@ -23,7 +23,7 @@ type Page struct {
 // check refuses a page that is none, with ErrInvalid.
 func (p Page) check() error {
 	if p.Limit < 1 || p.Limit > MaxLimit || p.Offset < 0 || p.After < 0 {
-		return fmt.Errorf("%w: page of %d entries after %d", ErrInvalid, p.Limit, p.Offset)
+		return &InvalidError{"page", fmt.Sprintf("of %d entries after %d is none", p.Limit, p.Offset)}
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func (s *Store) UpdateProvider(ctx context.Context, p Provider) error {
 			case err != nil:
 				return err
 			case old.URI != p.URI:
-				return fmt.Errorf("%w: uri is %q and cannot be changed, since licenses carry it", ErrInvalid, old.URI)
+				return &InvalidError{"uri", fmt.Sprintf("is %q and cannot be changed, since licenses carry it", old.URI)}
 			}
 			return t.exec(ctx, updateProvider, string(p.Document), s.time().UnixMilli(), p.ID)
 		})
@@ -138,8 +138,11 @@ func (s *Store) DeleteProvider(ctx context.Context, id string) error {
 }
 
 func (p *Provider) check() error {
-	if p.ID == "" || p.URI == "" {
-		return fmt.Errorf("%w: id or uri is empty", ErrInvalid)
+	switch {
+	case p.ID == "":
+		return &InvalidError{"id", "is empty"}
+	case p.URI == "":
+		return &InvalidError{"uri", "is empty"}
 	}
 	return checkFields(field{"id", p.ID, maxName}, field{"uri", p.URI, maxName}, field{"document", string(p.Document), maxProse})
 }

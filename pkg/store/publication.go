@@ -39,11 +39,11 @@ type Publication struct {
 func (p *Publication) check() error {
 	switch {
 	case p.UUID == "":
-		return fmt.Errorf("%w: uuid is empty", ErrInvalid)
+		return &InvalidError{"uuid", "is empty"}
 	case p.ContentKey == lcpcrypto.ContentKey{}:
-		return fmt.Errorf("%w: encryption_key is missing", ErrInvalid)
+		return &InvalidError{"encryption_key", "is missing"}
 	case p.Size < 0:
-		return fmt.Errorf("%w: size is negative", ErrInvalid)
+		return &InvalidError{"size", "is negative"}
 	}
 	return checkFields(
 		field{"uuid", p.UUID, maxName},

@@ -389,26 +389,36 @@ func testLists(t *testing.T, impl Implementation) {
 func testInvalid(t *testing.T, impl Implementation) {
 	s := open(t, impl.New(t).DSN)
 	for name, spoil := range map[string]func(*store.Publication){
-		"no uuid":          func(p *store.Publication) { p.UUID = "" },
-		"no key":           func(p *store.Publication) { p.ContentKey = lcpcrypto.ContentKey{} },
-		"negative size":    func(p *store.Publication) { p.Size = -1 },
-		"long alt id":      func(p *store.Publication) { p.AltID = strings.Repeat("é", 256) },
-		"NUL in title":     func(p *store.Publication) { p.Title = "a\x00b" },
-		"author not UTF-8": func(p *store.Publication) { p.Authors = []string{"\xff"} },
+		"empty: uuid":          func(p *store.Publication) { p.UUID = "" },
+		"none: encryption_key": func(p *store.Publication) { p.ContentKey = lcpcrypto.ContentKey{} },
+		"negative: size":       func(p *store.Publication) { p.Size = -1 },
+		"long: alt_id":         func(p *store.Publication) { p.AltID = strings.Repeat("é", 256) },
+		"with NUL: title":      func(p *store.Publication) { p.Title = "a\x00b" },
+		"not UTF-8: authors":   func(p *store.Publication) { p.Authors = []string{"\xff"} },
 	} {
 		p := publication(1)
 		spoil(&p)
 		_, err := s.CreatePublication(t.Context(), p)
-		wantError(t, name, err, store.ErrInvalid)
+		wantField(t, name, err)
 	}
 	mustCreate(t, s, publication(1))
 	for name, spoil := range map[string]func(*store.License){
-		"no uuid":   func(l *store.License) { l.UUID = "" },
-		"long user": func(l *store.License) { l.UserID = strings.Repeat("u", 256) },
+		"empty: uuid":   func(l *store.License) { l.UUID = "" },
+		"long: user_id": func(l *store.License) { l.UserID = strings.Repeat("u", 256) },
 	} {
 		l := license(1, uuid(1))
 		spoil(&l)
 		_, err := s.CreateLicense(t.Context(), l)
-		wantError(t, name, err, store.ErrInvalid)
+		wantField(t, name, err)
+	}
+}
+
+// wantField wants an ErrInvalid for the field that the name of a case ends with.
+func wantField(t *testing.T, name string, err error) {
+	t.Helper()
+	wantError(t, name, err, store.ErrInvalid)
+	_, field, _ := strings.Cut(name, ": ")
+	if e, ok := errors.AsType[*store.InvalidError](err); !ok || e.Field != field || e.Reason == "" {
+		t.Errorf("%s: error = %v, want one for the field", name, err)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,9 +50,14 @@ type encryptOptions struct {
 	reportFile string
 	queue      queueFlags
 	format     formatFlag
+	watch      watchFlags
+	flags      *pflag.FlagSet
+
+	deleteSource bool
 }
 
 func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
+	o.flags = fs
 	fs.StringVarP(&o.out, "out", "o", "", "write protected publications into `DIR`, which is made if need be (default: here); --storage DIR is the same")
 	o.storage.addFlags(fs)
 	fs.BoolVar(&o.altID, "altid", false, "make the file name, without extension, the alternative identifier; a known one keeps its uuid and key")
@@ -76,6 +82,8 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.journal, "journal", "", "remember in `FILE` what is done, and do it again only where something changed; a run that was killed goes on where it was")
 	fs.StringVar(&o.reportFile, "report", "", "write one row per input to `FILE` (.csv or .json)")
 	o.queue.addFlags(fs, "enqueue", "leave the work to lcp worker, by way of the queue in the PostgreSQL database at `URL` (empty: that of LCP_QUEUE)")
+	fs.BoolVar(&o.deleteSource, "delete-source", false, "delete the files of publications once they are stored and registered")
+	o.watch.addFlags(fs)
 	fs.Var(&o.format, "format", "print records as text, table, json or ndjson (default: text on a terminal, else ndjson)")
 }
 
@@ -101,7 +109,7 @@ exit code is 3.`,
   lcp encrypt incoming --storage s3://books/shelf --url https://cdn.example.com/shelf
   lcp encrypt book.pdf --out shelf --verify --format json`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if o.from != "" {
+			if o.from != "" || o.watch.dir != "" {
 				return nil
 			}
 			return cobra.MinimumNArgs(1)(cmd, args)
@@ -123,6 +131,15 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	o.format.value = a.recordFormat(o.format.value)
+	if o.watch.dir != "" {
+		worker, closeAll, err := a.openEncryptWorker(ctx, &o)
+		if err != nil {
+			return err
+		}
+		defer closeAll()
+		return a.runWatch(ctx, &o, worker)
+	}
 	plan, err := catalogue.NewPlan(o.items(a.in))
 	if err != nil {
 		return planError(err)
@@ -139,37 +156,57 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	if o.queue.wanted() {
 		return a.enqueue(ctx, &o, plan)
 	}
-	o.format.value = a.recordFormat(o.format.value)
-	worker := catalogue.Worker{
-		Recognition: protect.Recognition{Renderer: findRenderer()},
-		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
-		HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
-	}
-	if worker.Notifier, err = o.notify.notifier(); err != nil {
+	worker, closeAll, err := a.openEncryptWorker(ctx, &o)
+	if err != nil {
 		return err
 	}
-	if !o.dryRun {
-		if worker.Store, err = o.storage.open(ctx); err != nil {
-			return err
-		}
-		if !o.noRegister {
-			var closeRegistry func()
-			if worker.Registry, closeRegistry, err = a.openRegistry(ctx, &o); err != nil {
-				return err
-			}
-			defer closeRegistry()
-		}
-		if o.journal != "" {
-			if worker.Journal, err = catalogue.OpenJournal(o.journal); err != nil {
-				return err
-			}
-			defer worker.Journal.Close()
-			worker.Recall = o.reportFile != ""
-		}
-	}
+	defer closeAll()
 	return o.reporting(func(report *reportWriter) error {
 		return a.runBatch(ctx, o, worker, plan, report)
 	})
+}
+
+// openEncryptWorker opens all that a worker works with. The caller calls close.
+func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions) (worker catalogue.Worker, closeAll func(), err error) {
+	var closers []func()
+	release := func() {
+		for _, c := range slices.Backward(closers) {
+			c()
+		}
+	}
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
+	worker = catalogue.Worker{
+		Recognition: protect.Recognition{Renderer: findRenderer()},
+		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
+		// In a watch, the inbox deletes.
+		DeleteSource: o.deleteSource && o.watch.dir == "",
+		HTTP:         &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
+	}
+	if worker.Notifier, err = o.notify.notifier(); err != nil || o.dryRun {
+		return worker, release, err
+	}
+	if worker.Store, err = o.storage.open(ctx); err != nil {
+		return worker, nil, err
+	}
+	if !o.noRegister {
+		var closeRegistry func()
+		if worker.Registry, closeRegistry, err = a.openRegistry(ctx, o); err != nil {
+			return worker, nil, err
+		}
+		closers = append(closers, closeRegistry)
+	}
+	if o.journal != "" {
+		if worker.Journal, err = catalogue.OpenJournal(o.journal); err != nil {
+			return worker, nil, err
+		}
+		closers = append(closers, func() { worker.Journal.Close() })
+		worker.Recall = o.reportFile != ""
+	}
+	return worker, release, nil
 }
 
 // openRegistry opens what the publications are registered with: the license
@@ -224,6 +261,12 @@ func (o *encryptOptions) check() error {
 		}
 	}
 	if err := o.notify.check(); err != nil {
+		return err
+	}
+	if o.deleteSource && (o.noRegister || o.dryRun) {
+		return usagef("--delete-source deletes what is stored and registered: it excludes --no-register and --dry-run")
+	}
+	if err := o.checkWatch(); err != nil {
 		return err
 	}
 	if o.journal != "" && (o.noRegister || o.dryRun) {
@@ -371,6 +414,9 @@ func (a *app) lineOf(rec catalogue.Record, err error) string {
 	}
 	if rec.Untold != "" {
 		fmt.Fprintf(&b, "lcp: %s: the CMS could not be told: %s\n", rec.Source, rec.Untold)
+	}
+	if rec.Undeleted != "" {
+		fmt.Fprintf(&b, "lcp: %s: warning: it is done, but could not be deleted: %s\n", rec.Source, rec.Undeleted)
 	}
 	if rec.Kept {
 		return strings.TrimSuffix(b.String(), "\n")

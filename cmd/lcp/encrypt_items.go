@@ -88,10 +88,18 @@ func (o *encryptOptions) complete(item *catalogue.Item, count int) error {
 	item.FileName = cmp.Or(item.FileName, o.fileName)
 	item.Provider = cmp.Or(item.Provider, o.provider)
 	if o.altID && item.AltID == "" && item.Fault == "" {
-		name := catalogue.InputName(item.Input)
-		item.AltID = strings.TrimSuffix(name, filepath.Ext(name))
+		item.AltID = inputStem(item.Input)
+	}
+	if o.deleteSource && catalogue.IsURL(item.Input) {
+		return usagef("--delete-source is for files, and %s is none", item.Input)
 	}
 	return nil
+}
+
+// inputStem is the name of an input, without extension.
+func inputStem(input string) string {
+	name := catalogue.InputName(input)
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // readContentKey reads a content key, 32 bytes in base64, from a file.

@@ -42,6 +42,10 @@ type Item struct {
 	// "" for a random one.
 	Proposal string `json:"-"`
 
+	// Edition tells apart what comes under the same name, one after another, each
+	// a publication of its own to the journal; "" where a name stays for the same.
+	Edition string `json:"-"`
+
 	// Fault tells why it cannot be brought in; "" if nothing is known to be
 	// wrong. Others of a batch go on.
 	Fault string `json:"-"`
@@ -67,7 +71,8 @@ type Record struct {
 	Seconds       float64  `json:"seconds"`
 	Kept          bool     `json:"kept,omitempty"` // an earlier run has done it, and nothing changed
 	Warnings      []string `json:"warnings,omitempty"`
-	Untold        string   `json:"untold,omitempty"` // why the Notifier was not told; a later run with the same journal tells it
+	Untold        string   `json:"untold,omitempty"`    // why the Notifier was not told; a later run with the same journal tells it
+	Undeleted     string   `json:"undeleted,omitempty"` // why the source is still there that was to be deleted
 	Error         string   `json:"error,omitempty"`
 }
 
@@ -96,6 +101,10 @@ type Worker struct {
 	Notifier    Notifier // told of what is registered; nil for nobody
 	Recall      bool     // give the whole records of what an earlier run has done
 
+	// DeleteSource deletes the files of items that are stored and registered, now
+	// or by an earlier run. It needs a Registry.
+	DeleteSource bool
+
 	// ReadKey reads the content key in a file; it may be nil where no item
 	// names one.
 	ReadKey func(name string) (lcpcrypto.ContentKey, error)
@@ -121,7 +130,11 @@ type Progress struct {
 func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Record, error) {
 	begin := w.Now()
 	rec := Record{Source: item.Input, AltID: item.AltID, UUID: item.UUID}
+	before, _ := os.Stat(item.Input) // of what is not there, opening it tells
 	err := w.process(ctx, item, &rec, progress)
+	if err == nil && w.DeleteSource {
+		w.deleteSource(item.Input, before, &rec)
+	}
 	rec.Seconds = w.Now().Sub(begin).Seconds()
 	if err != nil {
 		rec.Error = err.Error()

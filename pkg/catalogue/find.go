@@ -96,7 +96,7 @@ func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
 // folder lists the publications in a folder. It passes over what is hidden and,
 // below the folder, what an earlier run put out. It reports whether to go on.
 func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
-	root := dir + string(filepath.Separator) // a link to a folder is one, too
+	root := withSeparator(dir) // a link to a folder is one, too
 	goOn := true
 	_ = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
 		switch {
@@ -105,9 +105,9 @@ func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
 			if d != nil && d.IsDir() && goOn {
 				return fs.SkipDir
 			}
-		case d.IsDir() && name != root && (!f.Recursive || isHidden(d.Name()) || f.isOut(name) || matchesAny(f.Exclude, root, name)):
+		case d.IsDir() && name != root && (!f.Recursive || f.Skips(dir, name)):
 			return fs.SkipDir
-		case !d.IsDir() && f.takes(root, name):
+		case !d.IsDir() && f.Takes(dir, name):
 			goOn = yield(Item{Input: name}, nil)
 		}
 		if !goOn {
@@ -118,8 +118,19 @@ func (f *Finder) folder(dir string, yield func(Item, error) bool) bool {
 	return goOn
 }
 
-func (f *Finder) takes(root, name string) bool {
-	base := filepath.Base(name)
+func withSeparator(dir string) string {
+	return strings.TrimSuffix(dir, string(filepath.Separator)) + string(filepath.Separator)
+}
+
+// Skips reports whether a folder below the one that is searched is passed over.
+func (f *Finder) Skips(dir, name string) bool {
+	return isHidden(filepath.Base(name)) || f.isOut(name) || matchesAny(f.Exclude, withSeparator(dir), name)
+}
+
+// Takes reports whether a file is taken that is in the folder that is searched, or
+// below.
+func (f *Finder) Takes(dir, name string) bool {
+	root, base := withSeparator(dir), filepath.Base(name)
 	switch {
 	case isHidden(base) || matchesAny(f.Exclude, root, name):
 		return false

@@ -26,9 +26,12 @@ const journalKind = "lcp catalogue"
 // A line "begun" has the identifier under which work on an item begins, which
 // the next run uses again; a line "done" has the record, what was asked for, and
 // what the source was. A line "owed" has a message to somebody who is to be told,
-// until a line "told" follows.
+// until a line "told" follows. A line "gone" says that the source is where no run
+// takes it from again.
 type Journal struct {
 	file *journal.File
+
+	writing sync.RWMutex // shared by those who add a line and take it in; not while the journal begins anew
 
 	mu    sync.Mutex
 	items map[digest]remembered
@@ -42,6 +45,7 @@ type remembered struct {
 	asked  digest
 	line   int64 // offset of the line with the record
 	owed   int64 // offset of the line with the message that is to be sent; 0 for none
+	isGone bool  // and waits only for what is owed
 }
 
 // entry is a line of the journal. What comes before the record is read at once,
@@ -51,6 +55,7 @@ type entry struct {
 	Done    string          `json:"done,omitempty"`  // item
 	Owed    string          `json:"owed,omitempty"`  // item
 	Told    string          `json:"told,omitempty"`  // item
+	Gone    string          `json:"gone,omitempty"`  // item
 	UUID    string          `json:"uuid"`
 	Size    int64           `json:"size,omitempty"`    // of the source, bytes
 	Time    int64           `json:"mtime,omitempty"`   // of the source, nanoseconds since 1970
@@ -89,7 +94,7 @@ func (j *Journal) load(offset int64, line []byte) error {
 	if !ok && json.Unmarshal(head, &e) != nil {
 		return errors.New("not an entry: the file was changed")
 	}
-	item, err := parseDigest(cmp.Or(e.Done, e.Begun, e.Owed, e.Told))
+	item, err := parseDigest(cmp.Or(e.Done, e.Begun, e.Owed, e.Told, e.Gone))
 	if err != nil || e.UUID == "" || (e.Done+e.Owed != "") != hasRecord {
 		return errors.New("not an entry: the file was changed")
 	}
@@ -102,6 +107,8 @@ func (j *Journal) load(offset int64, line []byte) error {
 		known.owed = offset
 	case e.Told != "":
 		known.owed = 0
+	case e.Gone != "":
+		known.isGone = true
 	default:
 		content, err := parseDigest(e.Content)
 		asked, askedErr := parseDigest(e.Asked)
@@ -111,7 +118,7 @@ func (j *Journal) load(offset int64, line []byte) error {
 		known.isDone, known.asked, known.line = true, asked, offset
 		known.source = sourceState{e.Size, e.Time, content}
 	}
-	j.items[item] = known
+	j.put(item, known)
 	return nil
 }
 
@@ -163,6 +170,8 @@ func (e *entry) set(name, value string) bool {
 		e.Owed = value
 	case "told":
 		e.Told = value
+	case "gone":
+		e.Gone = value
 	case "uuid":
 		e.UUID = value
 	case "content":
@@ -213,6 +222,8 @@ func (j *Journal) read(offset int64, to any) error {
 // begin writes down that work on an item begins, unless that is known. What was
 // done before is not any more.
 func (j *Journal) begin(item digest, uuid string) error {
+	j.writing.RLock()
+	defer j.writing.RUnlock()
 	known := j.recall(item)
 	if known.uuid == uuid && !known.isDone {
 		return nil
@@ -239,6 +250,8 @@ func (j *Journal) end(item, asked digest, source sourceState, rec *Record) error
 	if err != nil {
 		return err
 	}
+	j.writing.RLock()
+	defer j.writing.RUnlock()
 	offset, err := j.file.Append(entry{
 		Done: item.String(), UUID: rec.UUID, Size: source.size, Time: source.time,
 		Content: source.content.String(), Asked: asked.String(), Record: data,
@@ -260,6 +273,8 @@ func (j *Journal) owe(item digest, uuid string, m *Message) error {
 	if err != nil {
 		return err
 	}
+	j.writing.RLock()
+	defer j.writing.RUnlock()
 	known := j.recall(item)
 	known.owed, err = j.file.Append(entry{Owed: item.String(), UUID: uuid, Record: data})
 	if err == nil {
@@ -281,17 +296,105 @@ func (w *Worker) tellAgain(ctx context.Context, item digest, rec *Record) error 
 	if w.tell(ctx, &m, rec); rec.Untold != "" {
 		return nil
 	}
-	if _, err := w.Journal.file.Append(entry{Told: item.String(), UUID: known.uuid}); err != nil {
+	return w.Journal.told(item, known.owed)
+}
+
+// TellOwed sends the messages that are owed from before, one after another, and
+// stops with the first that cannot be sent. It returns how many are still owed.
+func (w *Worker) TellOwed(ctx context.Context) (owed int, err error) {
+	items := w.Journal.owing()
+	for i, item := range items {
+		rec := Record{}
+		if err := w.tellAgain(ctx, item, &rec); err != nil {
+			return len(items) - i, err
+		}
+		if rec.Untold != "" {
+			return len(items) - i, errors.New(rec.Untold)
+		}
+	}
+	return 0, nil
+}
+
+// owing lists the items of which somebody is to be told.
+func (j *Journal) owing() []digest {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var items []digest
+	for item, known := range j.items {
+		if known.owed > 0 {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// told writes down that the message in the line at an offset was sent.
+func (j *Journal) told(item digest, offset int64) error {
+	j.writing.RLock()
+	defer j.writing.RUnlock()
+	known := j.recall(item)
+	if _, err := j.file.Append(entry{Told: item.String(), UUID: known.uuid}); err != nil {
 		return err
 	}
-	known.owed = 0
-	w.Journal.keep(item, known)
+	if known = j.recall(item); known.owed == offset {
+		known.owed = 0
+		j.keep(item, known)
+	}
 	return nil
+}
+
+// Forget writes down that an item's source is where no run takes it from again,
+// so that the journal need not remember it. A journal that remembers nothing any
+// more begins anew.
+func (j *Journal) Forget(item *Item) error {
+	if err := j.forget(item.digest()); err != nil {
+		return err
+	}
+	return j.renew()
+}
+
+func (j *Journal) forget(item digest) error {
+	j.writing.RLock()
+	defer j.writing.RUnlock()
+	known := j.recall(item)
+	if known.uuid == "" {
+		return nil
+	}
+	if _, err := j.file.Append(entry{Gone: item.String(), UUID: known.uuid}); err != nil {
+		return err
+	}
+	known.isGone = true
+	j.keep(item, known)
+	return nil
+}
+
+// maxForgotten is how many bytes about nothing a journal may have.
+const maxForgotten = 1 << 20
+
+// renew empties a journal that remembers nothing.
+func (j *Journal) renew() error {
+	if j.file.Size() < maxForgotten {
+		return nil
+	}
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	if len(j.items) > 0 {
+		return nil
+	}
+	return j.file.Reset()
 }
 
 func (j *Journal) keep(item digest, known remembered) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.put(item, known)
+}
+
+func (j *Journal) put(item digest, known remembered) {
+	if known.isGone && known.owed == 0 {
+		delete(j.items, item)
+		return
+	}
 	j.items[item] = known
 }
 

@@ -175,7 +175,11 @@ func claimsOf(i *Item) []claim {
 
 // claim is that of being this item.
 func (i *Item) claim() claim {
-	return claim{claimInput, strings.Join([]string{cleanInput(i.Input), i.AltID, strings.ToLower(i.UUID), i.FileName}, "\x00")}
+	parts := []string{cleanInput(i.Input), i.AltID, strings.ToLower(i.UUID), i.FileName}
+	if i.Edition != "" {
+		parts = append(parts, i.Edition)
+	}
+	return claim{claimInput, strings.Join(parts, "\x00")}
 }
 
 // digest stands for the item in a journal.

@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/lcp-tools/lcp/pkg/archive"
+	"github.com/lcp-tools/lcp/pkg/protect"
 )
 
 // sourceState is what a source was at a time.
@@ -35,6 +36,34 @@ func readSourceState(name string) (sourceState, error) {
 	}
 	content, err := fingerprint(f, info.Size())
 	return sourceState{info.Size(), info.ModTime().UnixNano(), content}, err
+}
+
+// deleteSource deletes the file that the publication was made of, unless another
+// has taken its place meanwhile. That it stays undoes nothing: the publication
+// is done.
+func (w *Worker) deleteSource(name string, before fs.FileInfo, rec *Record) {
+	err := Unchanged(name, before)
+	if err == nil {
+		err = os.Remove(name)
+	}
+	if err != nil {
+		rec.Undeleted = pathless(err).Error()
+	}
+}
+
+// Unchanged returns an error unless the file of that name is the one it was
+// before, and nobody has written to it. It is protect.ErrChanged, or why the file
+// cannot be looked at.
+func Unchanged(name string, before fs.FileInfo) error {
+	now, err := os.Stat(name)
+	switch {
+	case err != nil:
+		return err
+	case before == nil || !os.SameFile(before, now) || now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime()):
+		return protect.ErrChanged
+	default:
+		return nil
+	}
 }
 
 // pathless takes the path off an error: who prints it names the input.

@@ -44,6 +44,7 @@ type header struct {
 // may be called by several goroutines at once.
 type File struct {
 	file *os.File
+	kind string
 	id   string
 
 	mu     sync.Mutex
@@ -93,15 +94,22 @@ func (j *File) load(kind string, each func(offset int64, line []byte) error) err
 	if err := j.file.Truncate(j.size); err != nil {
 		return err
 	}
+	j.kind = kind
 	if j.size > 0 {
 		return nil
 	}
-	j.id = rand.Text()
-	if _, err := j.Append(header{kind, version, j.id}); err != nil {
+	if err := j.start(); err != nil {
 		return err
 	}
 	syncDir(filepath.Dir(j.file.Name()))
 	return nil
+}
+
+// start writes the first line.
+func (j *File) start() error {
+	j.id = rand.Text()
+	_, err := j.Append(header{j.kind, version, j.id})
+	return err
 }
 
 // begin reads the first line.
@@ -161,6 +169,26 @@ func (j *File) Line(offset int64) ([]byte, error) {
 		return nil, fmt.Errorf("read the journal: %w", err)
 	}
 	return line[:len(line)-1], nil
+}
+
+// Size is the length of the file in bytes.
+func (j *File) Size() int64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.size
+}
+
+// Reset takes all lines away, as if the journal were new. The caller sees to it
+// that nobody appends meanwhile.
+func (j *File) Reset() error {
+	j.mu.Lock()
+	if err := j.file.Truncate(0); err != nil {
+		j.mu.Unlock()
+		return fmt.Errorf("empty the journal: %w", err)
+	}
+	j.size = 0
+	j.mu.Unlock()
+	return j.start()
 }
 
 // Close closes the file. All that was appended is on disk already.

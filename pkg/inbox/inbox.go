@@ -178,7 +178,7 @@ func (b *Inbox) wait(ctx context.Context, next time.Time) bool {
 			return true
 		case <-b.wake:
 			return true
-		case _ = <-faults: // some changes are lost: look
+		case <-faults: //nolint:errcheck // whatever it is, some changes are lost: look
 			hurry = time.After(quiet)
 		case <-events:
 			if hurry == nil {

@@ -31,10 +31,10 @@ func main() {
 	// writing fails instead.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// One that is asked again goes at once. What it was writing has no name yet.
+	// Ctrl-C again goes at once. What was being written has no name yet.
 	context.AfterFunc(ctx, func() {
 		again := make(chan os.Signal, 1)
-		signal.Notify(again, os.Interrupt, syscall.SIGTERM)
+		signal.Notify(again, os.Interrupt)
 		<-again
 		os.Exit(exitInterrupted)
 	})

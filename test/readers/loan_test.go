@@ -2,8 +2,12 @@ package readers_test
 
 import (
 	"bytes"
+	"crypto/hmac"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,10 +18,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/lcp-tools/lcp/pkg/keyring"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/provider"
+	"github.com/lcp-tools/lcp/pkg/sharedsecret"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // The way of a loan, with a reading system on one side and lcp serve on the
@@ -41,6 +50,105 @@ func TestReadingSystemBorrows(t *testing.T) {
 	}
 }
 
+// The same with the gateway of lcp serve, which asks the shop by a callback: all
+// that a shop has to do is to answer it.
+func TestReadingSystemBorrowsThroughGateway(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	b := &shopBackend{secret: l.addSecret(t)}
+	shop := httptest.NewServer(b)
+	t.Cleanup(shop.Close)
+	s := l.start(t, "status: {renew_default_days: 7, renew_max_days: 60}\n"+
+		"authorization: {mode: callback, callback: {url: '"+shop.URL+"/lcp', loopback: true}}\n")
+	pub := l.protect(t, l.sample(t, "sample.epub"))
+	now := time.Now().UTC().Truncate(time.Second)
+	s.license(t, pub.UUID, now.AddDate(0, 0, 14))
+	out, err := s.borrow(t, now.AddDate(0, 0, 30), now.AddDate(0, 0, 14+61))
+	t.Logf("\n%s", out)
+	if want := "registered\nregistered once for each device\nrenewed\nupdated\nreturned\n"; err != nil || out != want {
+		t.Errorf("%v, want the steps\n%s", err, want)
+	}
+	if n := b.granted.Load(); n < 2 { // after the renewal and after the return
+		t.Errorf("the shop granted %d licenses", n)
+	}
+	if err := b.fault.Load(); err != nil {
+		t.Error(*err)
+	}
+}
+
+// addSecret gives the default provider a secret that callbacks are signed with.
+func (l *lab) addSecret(t *testing.T) sharedsecret.Secret {
+	t.Helper()
+	dir := filepath.Join(l.dir, "data")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	keys, _, err := keyring.LoadOrCreate(filepath.Join(dir, "master.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(t.Context(), store.Options{DSN: filepath.Join(dir, "lcp.db"), Keyring: keys, Now: time.Now, Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	secret, err := sharedsecret.Generate(provider.DefaultID, sharedsecret.HS256, time.Now())
+	if err == nil {
+		err = s.AddSecret(t.Context(), secret)
+	}
+	if err == nil {
+		secret, err = s.MoveSecret(t.Context(), provider.DefaultID, secret.KeyID, sharedsecret.Active)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return secret
+}
+
+// A shopBackend answers callbacks, as docs/delivery-authorization.md tells.
+type shopBackend struct {
+	secret  sharedsecret.Secret
+	granted atomic.Int32
+	fault   atomic.Pointer[error]
+}
+
+func (b *shopBackend) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = b.verify(r.Header, body)
+	}
+	var question struct{ Operation, User, LicenseID string }
+	if err == nil {
+		err = json.Unmarshal(body, &question)
+	}
+	if err != nil {
+		b.fault.Store(&err)
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	if question.User != "reader-1" || question.Operation != "fresh" {
+		w.WriteHeader(http.StatusForbidden)
+		return
+	}
+	b.granted.Add(1)
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"profile":  map[string]any{"type": "purchase"},
+		"user":     map[string]any{"id": "reader-1", "name": "Zoë", "encrypted": []string{"name"}},
+		"passHash": profile.HashPassphrase(passphrase).Hex(), "textHint": "Three animals",
+	})
+}
+
+// verify checks who asks.
+func (b *shopBackend) verify(h http.Header, body []byte) error {
+	mac := hmac.New(sha256.New, b.secret.Value.Bytes())
+	fmt.Fprintf(mac, "v1:%s:%s", h.Get("X-LCP-Timestamp"), body)
+	if want := "v1=" + hex.EncodeToString(mac.Sum(nil)); h.Get("X-LCP-Key-Id") != b.secret.KeyID || !hmac.Equal([]byte(want), []byte(h.Get("X-LCP-Signature"))) {
+		return errors.New("a callback is not signed")
+	}
+	return nil
+}
+
 const (
 	apiUser     = "shop"
 	apiPassword = "password-of-the-shop"
@@ -56,6 +164,16 @@ type borrowing struct {
 // serve starts lcp serve on the lab's data, and a gateway that knows the users.
 func (l *lab) serve(t *testing.T) *borrowing {
 	t.Helper()
+	var s *borrowing
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.gateway(w, r) }))
+	t.Cleanup(gateway.Close)
+	s = l.start(t, "status: {fresh_license_link: '"+gateway.URL+"/fresh/{license_id}', renew_default_days: 7, renew_max_days: 60}\n")
+	return s
+}
+
+// start starts lcp serve on the lab's data, with further settings.
+func (l *lab) start(t *testing.T, settings string) *borrowing {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -66,12 +184,9 @@ func (l *lab) serve(t *testing.T) *borrowing {
 		"user_id": "reader-1", "user_name": "Zoë", "user_encrypted": []string{"name"}, "text_hint": "Three animals",
 		"pass_hash": profile.HashPassphrase(passphrase).Hex(),
 	}}
-	gateway := httptest.NewServer(http.HandlerFunc(s.gateway))
-	t.Cleanup(gateway.Close)
 	config := filepath.Join(t.TempDir(), "lcp.yaml")
-	text := fmt.Sprintf("public_base_url: %[1]s\naddress: %[2]s\nops_address: off\naccess: {username: %[3]s, password: %[4]s}\n"+
-		"status: {fresh_license_link: '%[5]s/fresh/{license_id}', renew_default_days: 7, renew_max_days: 60}\n",
-		s.base, address, apiUser, apiPassword, gateway.URL)
+	text := fmt.Sprintf("public_base_url: %s\naddress: %s\nops_address: off\naccess: {username: %s, password: %s}\n%s",
+		s.base, address, apiUser, apiPassword, settings)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

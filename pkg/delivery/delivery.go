@@ -115,7 +115,7 @@ type Request struct {
 	ClientInfo map[string]string // of the reading app, for the callback alone
 	Metadata   map[string]string // of the request, for the callback alone
 
-	Production bool // licenses are signed with a production certificate
+	Production bool // licenses are signed with a production certificate; for test-dummy alone
 
 	// Check, if set, is asked last, before a token is spent, whether the license
 	// can be issued at all, such as whether there is the publication. Its error

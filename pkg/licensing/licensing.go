@@ -68,58 +68,15 @@ func (s *Service) Generate(ctx context.Context, r api.LicenseRequest) (*license.
 }
 
 func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest) (*license.Document, error) {
-	rec, request, err := s.prepare(ctx, id, r)
-	if err != nil {
-		return nil, err
-	}
-	doc, err := s.Issuer.Issue(ctx, request)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.create(ctx, rec, r); err != nil {
-		return nil, fmt.Errorf("record the license: %w", err)
-	}
-	return doc, nil
-}
-
-// Check reports what Generate would find wrong with a request, and issues
-// nothing.
-func (s *Service) Check(ctx context.Context, r api.LicenseRequest) error {
-	_, request, err := s.prepare(ctx, uuid.NewString(), r)
-	if err != nil {
-		return err
-	}
-	return request.Validate()
-}
-
-// prepare finds what a new license is made from.
-func (s *Service) prepare(ctx context.Context, id string, r api.LicenseRequest) (store.License, license.Request, error) {
-	var none store.License
 	pub, err := s.publication(ctx, r)
 	if err != nil {
-		return none, license.Request{}, err
+		return nil, err
 	}
-	uri, err := s.choose(r.Profile)
+	d, err := s.draft(id, pub, r)
 	if err != nil {
-		return none, license.Request{}, err
+		return nil, err
 	}
-	play, err := playDuration(r.PlayDuration)
-	if err != nil {
-		return none, license.Request{}, err
-	}
-	now := s.Now().UTC().Truncate(time.Second)
-	rec := store.License{
-		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
-		Provider: s.Provider, Profile: uri,
-		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print, PlayDuration: play,
-		Status: string(status.Ready), StatusUpdated: now, Issued: now,
-	}
-	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
-	request := newRequest(rec, pub, r)
-	if err := checkUserID(r.UserID); err != nil {
-		return none, license.Request{}, errors.Join(err, request.Validate())
-	}
-	return rec, request, nil
+	return d.Issue(ctx)
 }
 
 // maxUserID is how long the identifier of a user can be, in characters: what the

@@ -14,6 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/google/uuid"
+
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/certificate"
 	"github.com/lcp-tools/lcp/pkg/delivery"
@@ -30,7 +32,12 @@ type order struct {
 	provider delivery.Provider
 	service  *licensing.Service // that issues in the provider's name
 	request  delivery.Request
-	content  []byte // of a new license: what tells this order from another one
+	content  []byte // what tells this order from another one under the same Idempotency-Key
+
+	// What is delivered once it is authorized: a new license, or one anew for a
+	// user of whom is known what it needs.
+	draft *licensing.Draft
+	user  api.LicenseRequest
 }
 
 // gateway makes a handler of what reads an order: it answers with a license, or
@@ -166,10 +173,9 @@ func (s *server) newOrder(r *http.Request) (*order, error) {
 		return nil, err
 	}
 	o, err := s.orderOf(r.Context(), p, request)
-	if err != nil {
-		return nil, err
+	if err == nil && r.Header.Get(idempotencyHeader) != "" {
+		o.content, err = json.Marshal([]any{token, in})
 	}
-	o.content, err = json.Marshal([]any{token, in})
 	return o, err
 }
 
@@ -199,7 +205,11 @@ func (s *server) seller(ctx context.Context, in api.GatewayRequest, token string
 	if name := cmp.Or(merchant, in.Merchant); name != "" {
 		return s.Providers.ByMerchant(ctx, name)
 	}
-	if id := cmp.Or(in.AssetID, asset); id != "" {
+	several, err := s.Providers.Several(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if id := cmp.Or(in.AssetID, asset); id != "" && several {
 		pub, err := s.asset(ctx, id)
 		if err == nil {
 			return s.owner(ctx, pub.Provider)
@@ -254,7 +264,9 @@ func (s *server) orderOf(ctx context.Context, p *provider.Provider, request deli
 		return nil, err
 	}
 	o := &order{provider: d, service: service, request: request}
-	o.request.Production = !certificate.Describe(o.service.Issuer.Certificate()).Test
+	if d.Mode == delivery.TestDummy {
+		o.request.Production = !certificate.Describe(service.Issuer.Certificate()).Test
+	}
 	return o, nil
 }
 
@@ -274,16 +286,12 @@ func (s *server) deliver(w http.ResponseWriter, r *http.Request, o *order) error
 		return delivery.Refuse(delivery.ModeOff, noMode, nil)
 	}
 	begin := s.Now()
-	var wanted api.LicenseRequest
-	o.request.Check = func(ctx context.Context, t rights.Terms) (err error) {
-		wanted, err = s.wanted(ctx, o, t)
-		return err
-	}
+	o.request.Check = func(ctx context.Context, t rights.Terms) error { return s.prepare(ctx, o, t) }
 	grant, err := s.Delivery.Authorize(r.Context(), o.provider, o.request)
 	if err != nil {
 		return nobodys(o, err)
 	}
-	doc, err := s.issue(r.Context(), o, wanted)
+	doc, err := o.issue(r.Context())
 	if err != nil {
 		return invalidRights(err)
 	}
@@ -308,49 +316,53 @@ func nobodys(o *order, err error) error {
 	return err
 }
 
-// issue has an authorized license made, under the identifier that a repeated
-// request will find it by if there is one.
-func (s *server) issue(ctx context.Context, o *order, wanted api.LicenseRequest) (*license.Document, error) {
+// issue has the license made that was authorized.
+func (o *order) issue(ctx context.Context) (*license.Document, error) {
 	if o.request.Operation == delivery.Fresh {
-		return o.service.Fresh(ctx, o.request.LicenseID, wanted)
+		return o.service.Fresh(ctx, o.request.LicenseID, o.user)
 	}
-	return generateWith(ctx, o.service, wanted)
+	return o.draft.Issue(ctx)
 }
 
-// wanted makes a request for a license of what was granted, while nothing is spent
-// yet: it refuses what could not be issued.
-func (s *server) wanted(ctx context.Context, o *order, t rights.Terms) (api.LicenseRequest, error) {
-	if o.request.Operation == delivery.Fresh {
-		return s.wantedFresh(ctx, o, t)
+// prepare settles what is to be delivered of what was granted, while nothing is
+// spent yet: it refuses what could not be issued.
+func (s *server) prepare(ctx context.Context, o *order, t rights.Terms) (err error) {
+	r := delivery.Grant{Terms: t}.LicenseRequest("")
+	if o.request.Operation == delivery.Fresh { // which keeps its rights
+		o.user, err = o.service.Complete(ctx, o.request.LicenseID, api.LicenseRequest{
+			UserID: r.UserID, UserName: r.UserName, UserEmail: r.UserEmail, UserEncrypted: r.UserEncrypted,
+			TextHint: r.TextHint, PassHash: r.PassHash,
+		})
+		if err != nil {
+			return err
+		}
+		return checkUserData(o.user)
 	}
 	pub, err := s.asset(ctx, t.AssetID)
 	if err != nil {
-		return api.LicenseRequest{}, unknown(delivery.UnknownPublication, err)
+		return unknown(delivery.UnknownPublication, err)
 	}
 	owner, err := s.owner(ctx, pub.Provider)
 	if err != nil {
-		return api.LicenseRequest{}, err
+		return err
 	}
 	if owner.ID != o.provider.ID {
-		return api.LicenseRequest{}, delivery.Refuse(delivery.UnknownPublication, "", errors.New("it is another provider's"))
+		return delivery.Refuse(delivery.UnknownPublication, "", errors.New("it is another provider's"))
 	}
-	r := delivery.Grant{Terms: t}.LicenseRequest(pub.UUID)
 	if err := checkUserData(r); err != nil {
-		return r, err
+		return err
 	}
-	return r, invalidRights(o.service.Check(ctx, r))
+	o.draft, err = o.service.Draft(licenseID(ctx), pub, r)
+	return invalidRights(err)
 }
 
-// wantedFresh is wanted for a license that there is, which keeps its rights.
-func (s *server) wantedFresh(ctx context.Context, o *order, t rights.Terms) (api.LicenseRequest, error) {
-	r, err := o.service.Complete(ctx, o.request.LicenseID, api.LicenseRequest{
-		UserID: t.User.ID, UserName: t.User.Name, UserEmail: t.User.Email, UserEncrypted: t.User.Encrypted,
-		TextHint: t.TextHint, PassHash: t.PassHash,
-	})
-	if err != nil {
-		return r, err
+// licenseID is what a new license will be called: after the request, if that may
+// be made again, or else as nothing has been called before.
+func licenseID(ctx context.Context) string {
+	if id, ok := ctx.Value(onceKey{}).(string); ok {
+		return id
 	}
-	return r, checkUserData(r)
+	return uuid.NewString()
 }
 
 // checkUserData refuses what no license can be made of, and says what to do.

@@ -108,6 +108,9 @@ func (b *bench) measureDatabase(ctx context.Context, kind string, size int, kind
 	if err != nil {
 		return err
 	}
+	if err := b.shareSecret(ctx, db); err != nil {
+		return err
+	}
 	b.out.header(db)
 	var made idList
 	for i, k := range kinds {
@@ -168,6 +171,9 @@ func (b *bench) measureLicenses(ctx context.Context, s *server, db *database, k 
 		}
 		b.out.rate("licenses "+k.name, n, r, fmt.Sprintf("%3.0f %% of openssl, %3.0f %% of Go's signing",
 			percent(r.perSecond, b.openssl[k.name]), percent(r.perSecond, b.signing[k.name])), verdicts[0], b.compare("licenses "+k.name, db, n, r))
+		if err := b.measureTokens(ctx, s, db, k, n, r); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/lcp-tools/lcp/pkg/keyring"
+	"github.com/lcp-tools/lcp/pkg/sharedsecret"
 	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/store/storetest"
 )
@@ -25,6 +26,7 @@ type database struct {
 	kind     string // sqlite or postgres
 	licenses int
 	dsn      string
+	secret   sharedsecret.Secret // that tokens are signed with
 }
 
 // data is the data directory of all servers, so that they share a master key.
@@ -60,7 +62,7 @@ func (b *bench) fill(ctx context.Context, kind string, licenses int) (*database,
 		if o.DSN, err = b.postgres.create(ctx, fmt.Sprintf("lcp%d", licenses)); err != nil {
 			return nil, err
 		}
-		return &database{kind, licenses, o.DSN}, storetest.Fill(ctx, o, "pgx", o.DSN, f)
+		return &database{kind: kind, licenses: licenses, dsn: o.DSN}, storetest.Fill(ctx, o, "pgx", o.DSN, f)
 	}
 	name := fmt.Sprintf("%d.db", licenses)
 	file, kept := filepath.Join(b.tmp, name), filepath.Join(b.keep, name)
@@ -77,7 +79,7 @@ func (b *bench) fill(ctx context.Context, kind string, licenses int) (*database,
 	if b.keep != "" {
 		err = copyFile(file, kept)
 	}
-	return &database{kind, licenses, file}, err
+	return &database{kind: kind, licenses: licenses, dsn: file}, err
 }
 
 func copyFile(to, from string) error {

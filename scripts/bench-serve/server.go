@@ -53,6 +53,7 @@ public_base_url: "http://%[3]s"
 address: %[3]q
 ops_address: "off"
 log_level: "warn"
+authorization: {mode: token}
 access: {username: %[4]q, password: %[5]q}
 jwt: {admin: {%[4]s: %[5]q}}
 certificate: {cert: %q, private_key: %q}

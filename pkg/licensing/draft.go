@@ -1,0 +1,76 @@
+package licensing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/license"
+	"github.com/lcp-tools/lcp/pkg/status"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+// A Draft is a new license that is yet to be issued, once. It does not print.
+type Draft struct {
+	service *Service
+	asked   api.LicenseRequest
+	record  store.License
+	request license.Request
+}
+
+// Draft returns a new license under an identifier, a UUID, for a publication that
+// the caller has found; what the request says of publications does not matter.
+// Faults are *license.FieldError, several joined: all that Generate would find,
+// before anything is done that could not be undone.
+func (s *Service) Draft(id string, pub store.Publication, r api.LicenseRequest) (*Draft, error) {
+	d, err := s.draft(id, pub, r)
+	if err == nil {
+		err = d.request.Validate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// draft is Draft, and leaves to the issuer what it finds wrong itself.
+func (s *Service) draft(id string, pub store.Publication, r api.LicenseRequest) (*Draft, error) {
+	uri, err := s.choose(r.Profile)
+	if err != nil {
+		return nil, err
+	}
+	play, err := playDuration(r.PlayDuration)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now().UTC().Truncate(time.Second)
+	rec := store.License{
+		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
+		Provider: s.Provider, Profile: uri,
+		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print, PlayDuration: play,
+		Status: string(status.Ready), StatusUpdated: now, Issued: now,
+	}
+	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})
+	d := &Draft{s, r, rec, newRequest(rec, pub, r)}
+	if err := checkUserID(r.UserID); err != nil {
+		return nil, errors.Join(err, d.request.Validate())
+	}
+	return d, nil
+}
+
+// Issue makes the license and records it. After an error there is none.
+func (d *Draft) Issue(ctx context.Context) (*license.Document, error) {
+	doc, err := d.service.Issuer.Issue(ctx, d.request)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.service.create(ctx, d.record, d.asked); err != nil {
+		return nil, fmt.Errorf("record the license: %w", err)
+	}
+	return doc, nil
+}
+
+// String keeps what is known of the user out of logs and error messages.
+func (d *Draft) String() string { return "licensing.Draft(" + d.record.UUID + ")" }

@@ -124,6 +124,9 @@ var trials = map[string][]trial{
 	"POST /licenses/{id}": {{path: "/licenses/LICENSE", own: 200, foreign: 404, body: func(n *tenant) any {
 		return with(freshRequest(), object{"user_id": n.user})
 	}}},
+	"POST /licenses/{id}/opds": {{path: "/licenses/LICENSE/opds", own: 200, foreign: 404, body: func(n *tenant) any {
+		return object{"user_id": n.user, "pass_hash": passHash}
+	}}},
 	"GET /licenseinfo": {{own: 200}},
 	"POST /licenseinfo": {
 		{own: 201, foreign: 400, body: func(n *tenant) any {

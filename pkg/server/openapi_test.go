@@ -353,8 +353,8 @@ func TestOpenAPIRequestsAreStrict(t *testing.T) {
 			}
 		}
 	}
-	if count != 13 {
-		t.Errorf("%d operations have a body, want 13", count)
+	if count != 14 {
+		t.Errorf("%d operations have a body, want 14", count)
 	}
 }
 

@@ -96,6 +96,7 @@ func (s *server) routes() *http.ServeMux {
 	private("POST /licenses", access.IssueLicenses, s.idempotent(s.generateLicense))
 	private("GET /licenses/search", access.ReadLicenses, s.searchLicenses)
 	private("POST /licenses/{id}", access.IssueLicenses, s.ofLicense(s.freshLicense))
+	private("POST /licenses/{id}/opds", access.IssueLicenses, s.ofLicense(s.opdsPublication))
 
 	private("GET /licenseinfo", access.ReadLicenses, s.listLicenses)
 	private("POST /licenseinfo", access.WriteLicenses, s.idempotent(s.createLicenseInfo))

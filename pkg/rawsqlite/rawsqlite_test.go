@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	_ "modernc.org/sqlite" // makes the databases of the tests
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/lcp-tools/lcp/pkg/rawsqlite"

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"iter"
 	"time"
 
@@ -11,8 +12,8 @@ import (
 	"github.com/lcp-tools/lcp/pkg/records"
 )
 
-// A desk is where commands work on publications and licenses: a license server,
-// or the local store.
+// A desk is where commands work on publications, licenses and providers: a license
+// server, or the local store.
 type desk interface {
 	CreatePublication(ctx context.Context, p api.Publication) (api.Publication, error)
 	Publication(ctx context.Context, uuid string) (api.Publication, error)
@@ -28,6 +29,19 @@ type desk interface {
 	Events(ctx context.Context, id string) ([]api.Event, error)
 	RevokeLicense(ctx context.Context, id string) (*client.StatusDocument, error)
 	Status(ctx context.Context, id string) (*client.StatusDocument, error)
+
+	Providers(ctx context.Context) ([]json.RawMessage, error)
+	Provider(ctx context.Context, id string) (json.RawMessage, error)
+	CreateProvider(ctx context.Context, document json.RawMessage) (json.RawMessage, error)
+	UpdateProvider(ctx context.Context, id string, document json.RawMessage) (json.RawMessage, error)
+	DeleteProvider(ctx context.Context, id string) error
+	Secrets(ctx context.Context, provider string) ([]api.Secret, error)
+	AddSecret(ctx context.Context, provider string, r api.SecretRequest) (api.Secret, error)
+	MoveSecret(ctx context.Context, provider, keyID, state string) (api.Secret, error)
+	Templates(ctx context.Context, provider string) ([]string, error)
+	Template(ctx context.Context, provider, name string) (json.RawMessage, error)
+	SaveTemplate(ctx context.Context, provider, name string, document json.RawMessage) error
+	DeleteTemplate(ctx context.Context, provider, name string) error
 	DeleteSnapshots(ctx context.Context, user, provider string) (int64, error)
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/lcp-tools/lcp/pkg/access"
+	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -99,10 +101,11 @@ func (a *app) withStore(ctx context.Context, work func(*store.Store) error) erro
 
 // listedUser is a user or a key as users list shows it.
 type listedUser struct {
-	Name    string    `json:"name"`
-	Kind    string    `json:"kind"` // user or key
-	Role    string    `json:"role"`
-	Created time.Time `json:"created"`
+	Name     string    `json:"name"`
+	Kind     string    `json:"kind"` // user or key
+	Role     string    `json:"role"`
+	Provider string    `json:"provider,omitempty"`
+	Created  time.Time `json:"created"`
 }
 
 func newUsersListCommand(a *app) *cobra.Command {
@@ -125,14 +128,14 @@ func (a *app) listUsers(ctx context.Context, s *store.Store, format string) erro
 		return err
 	}
 	out := &recordWriter{
-		out: a.out, format: format, header: []string{"NAME", "KIND", "ROLE", "CREATED"},
+		out: a.out, format: format, header: []string{"NAME", "KIND", "ROLE", "PROVIDER", "CREATED"},
 		row: func(r any) []string {
 			u := r.(listedUser)
-			return []string{u.Name, u.Kind, u.Role, u.Created.Format(time.RFC3339)}
+			return []string{u.Name, u.Kind, u.Role, cmp.Or(u.Provider, "-"), u.Created.Format(time.RFC3339)}
 		},
 	}
 	for _, account := range accounts {
-		if err := out.write(listedUser{account.Name, account.Kind, string(account.Role), account.CreatedAt}); err != nil {
+		if err := out.write(listedUser{account.Name, account.Kind, string(account.Role), account.Provider, account.CreatedAt}); err != nil {
 			return err
 		}
 	}
@@ -140,7 +143,7 @@ func (a *app) listUsers(ctx context.Context, s *store.Store, format string) erro
 }
 
 func newUsersAddCommand(a *app) *cobra.Command {
-	var roleName, passwordFile string
+	var roleName, passwordFile, provider string
 	cmd := &cobra.Command{
 		Use:   "add NAME",
 		Short: "Add a user, or give one a new password or role",
@@ -153,15 +156,16 @@ password is made and printed once.`,
 			if err != nil {
 				return usagef("--role: %w", err)
 			}
-			return a.addUser(cmd.Context(), args[0], role, passwordFile)
+			return a.addUser(cmd.Context(), access.User{Name: args[0], Role: role, Provider: provider}, passwordFile)
 		},
 	}
 	cmd.Flags().StringVar(&roleName, "role", "", "what the user may do: admin, publisher, issuer or viewer")
+	addProviderFlag(cmd, &provider)
 	cmd.Flags().StringVar(&passwordFile, "password-file", "", "read the password from `FILE`")
 	return cmd
 }
 
-func (a *app) addUser(ctx context.Context, name string, role access.Role, passwordFile string) error {
+func (a *app) addUser(ctx context.Context, u access.User, passwordFile string) error {
 	password := access.NewPassword()
 	if passwordFile != "" {
 		var err error
@@ -172,15 +176,44 @@ func (a *app) addUser(ctx context.Context, name string, role access.Role, passwo
 			return fmt.Errorf("the password is shorter than %d characters", access.MinPassword)
 		}
 	}
-	err := a.withStore(ctx, func(s *store.Store) error {
+	u.Hash = access.HashPassword(password)
+	err := a.withProvider(ctx, u.Provider, func(s *store.Store) error {
 		return errors.Join(
-			s.SaveUser(ctx, access.User{Name: name, Role: role, Hash: access.HashPassword(password)}),
-			s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "user saved", Target: name}))
+			s.SaveUser(ctx, u),
+			s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "user saved", Target: u.Name}))
 	})
 	if err == nil && passwordFile == "" {
 		fmt.Fprintln(a.out, password)
 	}
 	return err
+}
+
+func addProviderFlag(cmd *cobra.Command, id *string) {
+	cmd.Flags().StringVar(id, "provider", "", "let see and do what is the provider `ID`'s, and nothing else (default: all)")
+}
+
+// withProvider is withStore for what belongs to a provider, if the identifier is
+// not empty: there has to be one.
+func (a *app) withProvider(ctx context.Context, id string, work func(*store.Store) error) error {
+	c, err := a.config()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s *store.Store) error {
+		if id != "" {
+			providers, err := c.providers(s, nil)
+			if err == nil {
+				_, err = providers.ByID(ctx, id)
+			}
+			if errors.Is(err, provider.ErrUnknown) {
+				err = &hinted{err, "lcp providers list shows those that there are"}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return work(s)
+	})
 }
 
 // localActor is who acts at the command line, in the audit log.
@@ -204,7 +237,7 @@ func newUsersRemoveCommand(a *app) *cobra.Command {
 }
 
 func newUsersAddKeyCommand(a *app) *cobra.Command {
-	var roleName string
+	var roleName, provider string
 	cmd := &cobra.Command{
 		Use:     "add-key NAME",
 		Short:   "Make a key for a program and print it once",
@@ -216,8 +249,9 @@ func newUsersAddKeyCommand(a *app) *cobra.Command {
 				return usagef("--role: %w", err)
 			}
 			ctx, key := cmd.Context(), access.NewKey()
-			err = a.withStore(ctx, func(s *store.Store) error {
-				if err := s.AddKey(ctx, access.Principal{Name: args[0], Role: role}, access.HashKey(key)); err != nil {
+			err = a.withProvider(ctx, provider, func(s *store.Store) error {
+				p := access.Principal{Name: args[0], Role: role, Provider: provider}
+				if err := s.AddKey(ctx, p, access.HashKey(key)); err != nil {
 					return err
 				}
 				return s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "key added", Target: args[0]})
@@ -229,6 +263,7 @@ func newUsersAddKeyCommand(a *app) *cobra.Command {
 			return err
 		},
 	}
+	addProviderFlag(cmd, &provider)
 	cmd.Flags().StringVar(&roleName, "role", "", "what the key is for: admin, publisher, issuer or viewer")
 	return cmd
 }

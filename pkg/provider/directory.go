@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
@@ -58,6 +60,13 @@ type entry struct {
 	written Provider  // as it was given
 	whole   *Provider // with what the default provider adds
 	stored  bool
+}
+
+func (e *entry) source() string {
+	if e.stored {
+		return FromDatabase
+	}
+	return FromConfiguration
 }
 
 // A snapshot is what is known at a time.
@@ -181,10 +190,24 @@ func (d *Directory) find(ctx context.Context, name string, in func(*snapshot) *e
 	return nil, fmt.Errorf("%w %q", ErrUnknown, name)
 }
 
+// Where a provider is set up.
+const (
+	FromConfiguration = "configuration"
+	FromDatabase      = "database"
+)
+
 // A Listed is a provider as it was written, and where.
 type Listed struct {
 	Provider
-	Stored bool // and not of the configuration
+	Source string `json:"source,omitempty"` // FromConfiguration or FromDatabase
+}
+
+// ParseListed is Parse for what may be a provider as it was listed. Where it came
+// from is of no matter.
+func ParseListed(data []byte) (Provider, error) {
+	var p Listed
+	err := api.Decode(bytes.NewReader(data), &p)
+	return p.Provider, err
 }
 
 // List returns all providers, the default one first and the others by their
@@ -196,7 +219,7 @@ func (d *Directory) List(ctx context.Context) ([]Listed, error) {
 	}
 	list := make([]Listed, len(s.list))
 	for i, e := range s.list {
-		list[i] = Listed{e.written, e.stored}
+		list[i] = Listed{e.written, e.source()}
 	}
 	return list, nil
 }

@@ -68,18 +68,21 @@ type HintText struct {
 
 // Renewal rules how far loans are extended.
 type Renewal struct {
-	DefaultDays    int    `json:"default_days,omitempty"` // what a renewal adds to now if the app asks for no date
+	DefaultDays    int    `json:"default_days,omitempty"` // what a renewal adds to now if the app asks for no date; 0 for 7
 	MaxDays        int    `json:"max_days,omitempty"`     // how far beyond its first end; 0: not at all
 	AllowOnExpired bool   `json:"allow_on_expired,omitempty"`
 	Link           string `json:"link,omitempty"` // template in license_id, of the provider's own; "" for the server's
 }
 
-const aDay = 24 * time.Hour
+const (
+	aDay        = 24 * time.Hour
+	defaultDays = 7
+)
 
 // Policy returns the rules in the words of status documents.
 func (r Renewal) Policy() status.Policy {
 	return status.Policy{
-		RenewDefault:        time.Duration(r.DefaultDays) * aDay,
+		RenewDefault:        time.Duration(cmp.Or(r.DefaultDays, defaultDays)) * aDay,
 		RenewMax:            time.Duration(r.MaxDays) * aDay,
 		AllowRenewOnExpired: r.AllowOnExpired,
 	}

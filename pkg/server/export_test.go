@@ -6,6 +6,3 @@ func Patterns(o Options) []string {
 	s.routes()
 	return s.patterns
 }
-
-// ListedProvider is a provider as the API shows and takes it.
-type ListedProvider = listedProvider

@@ -16,37 +16,18 @@ import (
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
-// Where a provider is set up.
-const (
-	fromConfiguration = "configuration"
-	fromDatabase      = "database"
-)
-
-// A listedProvider is a provider as the API shows and takes it.
-type listedProvider struct {
-	provider.Provider
-	Source string `json:"source,omitempty"` // fromConfiguration or fromDatabase; of no effect in a request
-}
-
 func (s *server) listProviders(w http.ResponseWriter, r *http.Request) error {
 	list, err := s.Providers.List(r.Context())
 	if err != nil {
 		return err
 	}
-	out := []listedProvider{}
+	out := []provider.Listed{}
 	for _, p := range list {
 		if own := scope(r.Context()); own == nil || own.ID == p.ID {
-			out = append(out, listedOut(p))
+			out = append(out, p)
 		}
 	}
 	return writeJSON(w, http.StatusOK, out)
-}
-
-func listedOut(p provider.Listed) listedProvider {
-	if p.Stored {
-		return listedProvider{p.Provider, fromDatabase}
-	}
-	return listedProvider{p.Provider, fromConfiguration}
 }
 
 // findProvider returns the provider with an identifier, if it is in scope.
@@ -71,11 +52,11 @@ func (s *server) getProvider(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, listedOut(p))
+	return writeJSON(w, http.StatusOK, p)
 }
 
 func (s *server) createProvider(w http.ResponseWriter, r *http.Request) error {
-	var in listedProvider
+	var in provider.Listed
 	if err := decode(r, &in); err != nil {
 		return err
 	}
@@ -111,13 +92,13 @@ func (s *server) savedProvider(w http.ResponseWriter, r *http.Request, code int,
 	if err := s.Providers.Refresh(r.Context()); err != nil {
 		return err
 	}
-	return writeJSON(w, code, listedProvider{p, fromDatabase})
+	return writeJSON(w, code, provider.Listed{Provider: p, Source: provider.FromDatabase})
 }
 
 // updateProvider replaces a provider. Those who belong to it do not change what
 // reaches into the server, its files and its network.
 func (s *server) updateProvider(w http.ResponseWriter, r *http.Request) error {
-	var in listedProvider
+	var in provider.Listed
 	if err := decode(r, &in); err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"cmp"
 	"errors"
 	"net/http"
 	"sync"
@@ -16,12 +15,14 @@ import (
 // no licenses at all, and so is the time that it takes. Nor does the page tell
 // which providers there are, beyond those who know one of its links.
 func (s *server) hint(w http.ResponseWriter, r *http.Request) error {
-	p, err := s.Providers.ByID(r.Context(), cmp.Or(r.PathValue("provider"), provider.DefaultID))
-	if errors.Is(err, provider.ErrUnknown) {
-		p, err = nil, nil // readers may have licenses of one who has left
-	}
-	if err != nil {
-		return err
+	p := s.Providers.Default()
+	if id := r.PathValue("provider"); id != "" {
+		var err error
+		if p, err = s.Providers.ByID(r.Context(), id); errors.Is(err, provider.ErrUnknown) {
+			p = nil // readers may have licenses of one who has left
+		} else if err != nil {
+			return err
+		}
 	}
 	page, err := s.hints.of(p)
 	if err != nil {

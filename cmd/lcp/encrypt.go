@@ -51,6 +51,7 @@ type encryptOptions struct {
 	queue      queueFlags
 	format     formatFlag
 	watch      watchFlags
+	onix       []string
 	flags      *pflag.FlagSet
 
 	deleteSource bool
@@ -71,6 +72,7 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&o.find.Include, "include", nil, "of a folder, take the files that match `PATTERN`, whatever their extension; may be repeated")
 	fs.StringArrayVar(&o.find.Exclude, "exclude", nil, "of a folder, leave out the files and folders that match `PATTERN`; may be repeated")
 	fs.StringVar(&o.from, "from", "", "take the publications listed in `FILE` (CSV or NDJSON, - for standard input), each with uuid, alt_id and more of its own")
+	fs.StringArrayVar(&o.onix, "onix", nil, "take titles, contributors, descriptions and more from the ONIX 3 message in `FILE`, by ISBN; may be repeated")
 	fs.BoolVar(&o.failFast, "fail-fast", false, "begin no more publications once one has failed")
 	fs.IntVar(&o.failures, "max-failures", 0, "begin no more once `N` have failed")
 	fs.BoolVar(&o.verify, "verify", false, "read every output back and compare it with its source")
@@ -90,14 +92,14 @@ func (o *encryptOptions) addFlags(fs *pflag.FlagSet) {
 func newEncryptCommand(a *app) *cobra.Command {
 	o := encryptOptions{format: formatFlag{allowed: []string{formatText, formatTable, formatJSON, formatNDJSON}}}
 	cmd := &cobra.Command{
-		Use:   "encrypt PATH|DIR|GLOB|URL...",
+		Use:   "encrypt PATH|DIR|GLOB|URL|s3://BUCKET/KEY...",
 		Short: "Encrypt publications",
 		Long: `Encrypt publications, each under a key of its own, and keep the keys for the
 licenses to come.
 
 Input is recognized by its content: EPUB, PDF, audiobooks, Divina and CBZ comics,
 other Readium packages, and W3C packages (LPF). Of a folder, the files with an
-extension of one of these are taken. A list (--from) says more of each: its columns,
+extension of one of these are taken, and so of s3://bucket/prefix/. A list (--from) says more of each: its columns,
 or members, are input, uuid, alt_id, title, provider, key_file and file_name. Input
 is never changed.
 
@@ -106,7 +108,7 @@ a record on standard output. When some of several inputs fail, the others are do
 exit code is 3.`,
 		Example: `  lcp encrypt moby-dick.epub --out shelf
   lcp encrypt incoming --recursive --out shelf --altid --url https://cdn.example.com/shelf
-  lcp encrypt incoming --storage s3://books/shelf --url https://cdn.example.com/shelf
+  lcp encrypt s3://incoming/new/ --storage s3://books/shelf --url https://cdn.example.com/shelf
   lcp encrypt book.pdf --out shelf --verify --format json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.from != "" || o.watch.dir != "" {
@@ -140,7 +142,7 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 		defer closeAll()
 		return a.runWatch(ctx, &o, worker)
 	}
-	plan, err := catalogue.NewPlan(o.items(a.in))
+	plan, err := catalogue.NewPlan(o.items(ctx, a.in))
 	if err != nil {
 		return planError(err)
 	}
@@ -184,7 +186,14 @@ func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions) (worker 
 		Cover:       o.cover, Verify: o.verify, DryRun: o.dryRun,
 		// In a watch, the inbox deletes.
 		DeleteSource: o.deleteSource && o.watch.dir == "",
+		Bucket:       o.find.Bucket,
 		HTTP:         &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
+	}
+	if len(o.onix) > 0 {
+		if worker.Products, err = readONIX(o.onix); err != nil {
+			return worker, nil, err
+		}
+		closers = append(closers, func() { worker.Products.Close() })
 	}
 	if worker.Notifier, err = o.notify.notifier(); err != nil || o.dryRun {
 		return worker, release, err
@@ -244,6 +253,7 @@ func (o *encryptOptions) check() error {
 		return usagef("--out and --storage exclude one another")
 	}
 	o.storage.where = cmp.Or(o.storage.where, o.out, ".")
+	o.storage.sources = o.from != "" || slices.ContainsFunc(o.inputs, catalogue.IsObject)
 	if err := o.storage.check(); err != nil {
 		return err
 	}
@@ -281,7 +291,10 @@ func (o *encryptOptions) check() error {
 	if o.failFast {
 		o.failures = 1
 	}
-	o.find.Out = o.storage.folder()
+	o.find.Out, o.find.Bucket = o.storage.folder(), openBuckets(o.storage.s3)
+	if o.storage.inS3() {
+		o.find.Out = o.storage.where
+	}
 	if o.jobs < 0 {
 		return usagef("--jobs %d is negative", o.jobs)
 	}
@@ -346,6 +359,11 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 	}
 	if reportErr != nil {
 		return fmt.Errorf("write the report %s: %w", o.reportFile, reportErr)
+	}
+	if err == nil && worker.Products != nil {
+		if err := a.noteUnused(worker.Products); err != nil {
+			return err
+		}
 	}
 	if sum.Kept > 0 {
 		a.notef("%d of %d are unchanged since an earlier run", sum.Kept, plan.Len())

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -23,7 +24,7 @@ func planError(err error) error {
 }
 
 // items gives what the command line asks for.
-func (o *encryptOptions) items(stdin io.Reader) iter.Seq2[catalogue.Item, error] {
+func (o *encryptOptions) items(ctx context.Context, stdin io.Reader) iter.Seq2[catalogue.Item, error] {
 	return func(yield func(catalogue.Item, error) bool) {
 		goOn := true
 		count := 0
@@ -38,7 +39,7 @@ func (o *encryptOptions) items(stdin io.Reader) iter.Seq2[catalogue.Item, error]
 			}
 		}
 		for _, input := range o.inputs {
-			if each(o.find.Find(input)); !goOn {
+			if each(o.find.Find(ctx, input)); !goOn {
 				return
 			}
 		}
@@ -90,7 +91,7 @@ func (o *encryptOptions) complete(item *catalogue.Item, count int) error {
 	if o.altID && item.AltID == "" && item.Fault == "" {
 		item.AltID = inputStem(item.Input)
 	}
-	if o.deleteSource && catalogue.IsURL(item.Input) {
+	if o.deleteSource && (catalogue.IsURL(item.Input) || catalogue.IsObject(item.Input)) {
 		return usagef("--delete-source is for files, and %s is none", item.Input)
 	}
 	return nil

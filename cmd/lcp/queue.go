@@ -85,7 +85,7 @@ func (q *queueFlags) checkEnqueue(o *encryptOptions, flags *pflag.FlagSet) error
 		return nil
 	}
 	for _, name := range []string{
-		"journal", "report", "dry-run", "no-register", "jobs", "fail-fast", "max-failures", "format", "watch", "delete-source",
+		"journal", "report", "dry-run", "no-register", "jobs", "fail-fast", "max-failures", "format", "watch", "delete-source", "onix",
 		"credentials-file", "insecure-http", "notify-credentials-file",
 	} {
 		if flags.Changed(name) {

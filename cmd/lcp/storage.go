@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/spf13/pflag"
 
@@ -19,6 +20,7 @@ type storageFlags struct {
 	where   string
 	baseURL string
 	s3      s3blob.Options
+	sources bool // may be in buckets, too
 }
 
 func (s *storageFlags) addFlags(fs *pflag.FlagSet) {
@@ -41,10 +43,31 @@ func (s *storageFlags) check() error {
 			return usagef("--url: %w", err)
 		}
 	}
-	if !s.inS3() && s.s3 != (s3blob.Options{}) {
+	reach := s3blob.Options{Endpoint: s.s3.Endpoint, Region: s.s3.Region, PathStyle: s.s3.PathStyle}
+	if !s.inS3() && s.s3 != (s3blob.Options{}) && (!s.sources || s.s3 != reach) {
 		return usagef("the flags --s3-… need --storage s3://bucket/prefix")
 	}
 	return nil
+}
+
+// openBuckets returns what opens buckets that sources are in, each once, with the
+// credentials and at the address of the storage.
+func openBuckets(o s3blob.Options) func(ctx context.Context, name string) (*s3blob.Store, error) {
+	var mu sync.Mutex
+	open := map[string]*s3blob.Store{}
+	return func(ctx context.Context, name string) (*s3blob.Store, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if b := open[name]; b != nil {
+			return b, nil
+		}
+		b, err := s3blob.Open(ctx, s3blob.Options{Bucket: name, Endpoint: o.Endpoint, Region: o.Region, PathStyle: o.PathStyle})
+		if err != nil {
+			return nil, fmt.Errorf("bucket %s: %w", name, err)
+		}
+		open[name] = b
+		return b, nil
+	}
 }
 
 func (s *storageFlags) inS3() bool { return strings.HasPrefix(s.where, "s3://") }

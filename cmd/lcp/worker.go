@@ -256,6 +256,7 @@ func (w *queueWorker) worker(ctx context.Context, j *job) (*catalogue.Worker, *r
 	worker := &catalogue.Worker{
 		Recognition: protect.Recognition{Renderer: w.renderer}, Registry: registry, Store: store,
 		Cover: j.Cover, Verify: j.Verify, HTTP: &http.Client{Timeout: time.Hour}, Now: time.Now, ReadKey: readContentKey,
+		Bucket: openBuckets(j.S3),
 	}
 	if j.Notify == "" {
 		return worker, nil, nil

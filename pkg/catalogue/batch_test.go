@@ -281,7 +281,7 @@ func TestFind(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			items, err := collect(t, tt.finder.Find(filepath.Join(dir, tt.input)))
+			items, err := collect(t, tt.finder.Find(t.Context(), filepath.Join(dir, tt.input)))
 			var got []string
 			for _, i := range items {
 				rel, _ := filepath.Rel(dir, i.Input)
@@ -311,7 +311,7 @@ func TestFindUnreadableFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "z.epub"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	items, err := collect(t, (&catalogue.Finder{Recursive: true}).Find(dir))
+	items, err := collect(t, (&catalogue.Finder{Recursive: true}).Find(t.Context(), dir))
 	if err != nil || len(items) != 2 || items[0].Fault == "" || items[1].Fault != "" {
 		t.Errorf("found %+v, %v", items, err)
 	}

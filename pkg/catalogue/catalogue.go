@@ -14,14 +14,15 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/lcp-tools/lcp/pkg/blob"
+	"github.com/lcp-tools/lcp/pkg/blob/s3blob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/onix"
 	"github.com/lcp-tools/lcp/pkg/protect"
 	"github.com/lcp-tools/lcp/pkg/publication"
 	"github.com/lcp-tools/lcp/pkg/store"
@@ -29,7 +30,7 @@ import (
 
 // An Item is one publication to bring in.
 type Item struct {
-	Input    string `json:"input"`     // path, or http(s) URL
+	Input    string `json:"input"`     // path, http(s) URL, or s3://bucket/key
 	UUID     string `json:"uuid"`      // wanted identifier; "" for a new one, or the one known for AltID
 	AltID    string `json:"alt_id"`    // alternative identifier; "" for none
 	Title    string `json:"title"`     // to record; "" for the publication's own
@@ -57,6 +58,7 @@ type Record struct {
 	AltID         string   `json:"alt_id,omitempty"`
 	Title         string   `json:"title,omitempty"`
 	Authors       []string `json:"authors,omitempty"`
+	Identifiers   []string `json:"identifiers,omitempty"` // that the publication says it has, where Worker.Products are looked for
 	ContentType   string   `json:"content_type,omitempty"`
 	File          string   `json:"file,omitempty"` // path or s3 URL
 	Href          string   `json:"href,omitempty"`
@@ -100,6 +102,11 @@ type Worker struct {
 	Journal     *Journal // nil to remember nothing; needs a Registry, which keeps the keys
 	Notifier    Notifier // told of what is registered; nil for nobody
 	Recall      bool     // give the whole records of what an earlier run has done
+
+	Products *onix.Index // what ONIX messages say of publications; nil for none
+
+	// Bucket opens a bucket that items are in; nil where none are.
+	Bucket func(ctx context.Context, name string) (*s3blob.Store, error)
 
 	// DeleteSource deletes the files of items that are stored and registered, now
 	// or by an earlier run. It needs a Registry.
@@ -147,23 +154,19 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	if item.Fault != "" {
 		return &InputError{errors.New(item.Fault)}
 	}
-	path := item.Input
-	if IsURL(item.Input) {
-		local, err := w.fetch(ctx, item.Input)
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(filepath.Dir(local))
-		path = local
+	from, err := w.origin(ctx, item.Input)
+	if err != nil {
+		return err
 	}
+	defer from.close()
 	if w.Journal == nil {
-		m, err := w.protect(ctx, path, item, rec, progress)
+		m, err := w.protect(ctx, from, item, rec, progress)
 		if err == nil && w.Notifier != nil && !w.DryRun {
 			w.tell(ctx, &m, rec)
 		}
 		return err
 	}
-	known, ok, err := w.kept(&item, path)
+	known, ok, err := w.kept(ctx, &item, from)
 	if err != nil {
 		return err
 	}
@@ -173,11 +176,11 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	}
 	// Looked at before it is opened: should it change in between, the next run
 	// finds it changed.
-	state, err := readSourceState(path)
+	state, err := from.state(ctx)
 	if err != nil {
-		return pathless(err)
+		return inputError(ctx, pathless(err))
 	}
-	m, err := w.protect(ctx, path, item, rec, progress)
+	m, err := w.protect(ctx, from, item, rec, progress)
 	if err != nil {
 		return err
 	}
@@ -186,23 +189,30 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 			return err
 		}
 	}
-	if err := w.Journal.end(item.digest(), w.askedOf(&item), state, rec); err != nil {
+	product, _, err := w.product(&item, rec.Identifiers)
+	if err != nil {
+		return err
+	}
+	if err := w.Journal.end(item.digest(), w.askedOf(&item, product), state, rec); err != nil {
 		return err
 	}
 	return w.tellAgain(ctx, item.digest(), rec)
 }
 
-// protect brings in the publication in the named file.
-func (w *Worker) protect(ctx context.Context, path string, item Item, rec *Record, progress Progress) (m Message, err error) {
-	src, err := w.Recognition.Open(ctx, path)
+// protect brings in the publication from where it is.
+func (w *Worker) protect(ctx context.Context, from origin, item Item, rec *Record, progress Progress) (m Message, err error) {
+	src, err := from.open(ctx, w.Recognition)
 	if err != nil {
 		return m, inputError(ctx, err)
 	}
 	defer src.Close()
 	plan := src.Plan
+	rec.Warnings = plan.Warnings
+	if err := w.describe(&item, plan, rec); err != nil {
+		return m, err
+	}
 	rec.Title, rec.Authors = cmp.Or(item.Title, plan.Metadata.Title), plan.Metadata.Authors
 	rec.ContentType, rec.Format = plan.Format.MediaType, plan.Source
-	rec.Warnings = plan.Warnings
 	rec.Encrypted = len(protect.Encrypted(plan))
 	if rec.Encrypted == 0 {
 		return m, &InputError{publication.ErrNothing}

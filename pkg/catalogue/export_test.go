@@ -32,7 +32,7 @@ func FillJournal(name string, w *Worker, items iter.Seq2[Item, error]) error {
 		}
 		lines = append(lines, entry{Begun: item.digest().String(), UUID: id}, entry{
 			Done: item.digest().String(), UUID: id, Size: state.size, Time: state.time,
-			Content: state.content.String(), Asked: w.askedOf(&item).String(), Record: record,
+			Content: state.content.String(), Asked: w.askedOf(&item, nil).String(), Record: record,
 		})
 	}
 	_, err = j.Append(lines...)

@@ -31,7 +31,7 @@ func (e *InputError) Unwrap() error { return e.err }
 func inputError(ctx context.Context, err error) error {
 	var failed syscall.Errno
 	onDisk := errors.As(err, &failed) && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission)
-	if err == nil || ctx.Err() != nil || onDisk || errors.Is(err, protect.ErrChanged) {
+	if err == nil || ctx.Err() != nil || onDisk || errors.Is(err, protect.ErrChanged) || errors.As(err, new(*sourceError)) || errors.As(err, new(*InputError)) {
 		return err
 	}
 	return &InputError{err}

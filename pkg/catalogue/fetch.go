@@ -27,6 +27,9 @@ func InputName(input string) string {
 			return path.Base(u.Path)
 		}
 	}
+	if IsObject(input) {
+		return path.Base(input)
+	}
 	return filepath.Base(input)
 }
 

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/lcp-tools/lcp/pkg/blob/s3blob"
 	"github.com/lcp-tools/lcp/pkg/publication"
 )
 
@@ -30,7 +32,12 @@ type Finder struct {
 	// are taken that have an extension of publications.
 	Include, Exclude []string
 
-	Out string // folder that output goes to, which is not searched; "" for none
+	// Out is the folder, or s3://bucket/prefix, that output goes to, which is not
+	// searched; "" for none.
+	Out string
+
+	// Bucket opens a bucket; nil where none is searched.
+	Bucket func(ctx context.Context, name string) (*s3blob.Store, error)
 }
 
 // Check returns an ErrPattern if one of the patterns is malformed.
@@ -46,12 +53,14 @@ func (f *Finder) Check() error {
 // Find turns what a user names into inputs: a folder into the publications in
 // it, a pattern into what it matches, as a shell does. Whatever else there is,
 // or is not, is an input of its own: it may fail, and others go on. So is a
-// folder that cannot be read.
-func (f *Finder) Find(name string) iter.Seq2[Item, error] {
+// folder that cannot be read. s3://bucket/prefix/ is a folder in a bucket.
+func (f *Finder) Find(ctx context.Context, name string) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
 		info, err := os.Stat(name)
 		switch {
-		case IsURL(name):
+		case IsObject(name) && isPrefix(name):
+			f.prefix(ctx, name, yield)
+		case IsURL(name) || IsObject(name):
 			yield(Item{Input: name}, nil)
 		case err == nil && info.IsDir():
 			f.folder(name, yield)
@@ -61,6 +70,58 @@ func (f *Finder) Find(name string) iter.Seq2[Item, error] {
 			yield(Item{Input: name}, nil)
 		}
 	}
+}
+
+// isPrefix reports whether an address is that of a folder in a bucket, or of a
+// bucket.
+func isPrefix(name string) bool {
+	return strings.HasSuffix(name, "/") || !strings.Contains(strings.TrimPrefix(name, "s3://"), "/")
+}
+
+// prefix lists the publications in a folder of a bucket, by the rules for folders.
+func (f *Finder) prefix(ctx context.Context, name string, yield func(Item, error) bool) {
+	bucket, prefix, err := s3blob.ParseURL(name)
+	if err != nil {
+		yield(Item{}, err)
+		return
+	}
+	s, err := f.Bucket(ctx, bucket)
+	if err != nil {
+		yield(Item{}, err)
+		return
+	}
+	for o, err := range s.List(ctx, prefix, f.Recursive) {
+		if err != nil {
+			yield(Item{}, err)
+			return
+		}
+		input := "s3://" + bucket + "/" + o.Key
+		if f.takesObject(prefix, o.Key) && !f.isBelowOut(name, input) && !yield(Item{Input: input}, nil) {
+			return
+		}
+	}
+}
+
+// takesObject reports whether a key below a prefix is of a publication that is
+// taken.
+func (f *Finder) takesObject(prefix, key string) bool {
+	folders := strings.Split(strings.TrimPrefix(key, prefix), "/")
+	folders = folders[:len(folders)-1]
+	dir := prefix
+	for _, folder := range folders {
+		if dir += folder; isHidden(folder) || matchesAny(f.Exclude, prefix, dir) {
+			return false
+		}
+		dir += "/"
+	}
+	return !strings.HasSuffix(key, "/") && f.takes(prefix, key)
+}
+
+// isBelowOut reports whether an input is where output goes to, in a folder below
+// the one that is searched.
+func (f *Finder) isBelowOut(searched, input string) bool {
+	out := strings.TrimSuffix(f.Out, "/") + "/"
+	return IsObject(f.Out) && len(out) > len(searched) && strings.HasPrefix(out, searched) && strings.HasPrefix(input, out)
 }
 
 // pattern lists what matches: what is hidden only where the pattern says so.
@@ -129,8 +190,10 @@ func (f *Finder) Skips(dir, name string) bool {
 
 // Takes reports whether a file is taken that is in the folder that is searched, or
 // below.
-func (f *Finder) Takes(dir, name string) bool {
-	root, base := withSeparator(dir), filepath.Base(name)
+func (f *Finder) Takes(dir, name string) bool { return f.takes(withSeparator(dir), name) }
+
+func (f *Finder) takes(root, name string) bool {
+	base := filepath.Base(name)
 	switch {
 	case isHidden(base) || matchesAny(f.Exclude, root, name):
 		return false
@@ -142,7 +205,7 @@ func (f *Finder) Takes(dir, name string) bool {
 }
 
 func (f *Finder) isOut(name string) bool {
-	if f.Out == "" {
+	if f.Out == "" || IsObject(f.Out) {
 		return false
 	}
 	a, aerr := os.Stat(name)

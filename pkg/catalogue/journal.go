@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/lcp-tools/lcp/pkg/journal"
+	"github.com/lcp-tools/lcp/pkg/onix"
 )
 
 // journalKind begins every journal.
@@ -400,35 +400,34 @@ func (j *Journal) put(item digest, known remembered) {
 
 // askedOf stands for what is asked for besides the source: where the same comes
 // out, the same was asked.
-func (w *Worker) askedOf(i *Item) digest {
-	return claim{"asked", strings.Join([]string{
+func (w *Worker) askedOf(i *Item, p *onix.Product) digest {
+	parts := []string{
 		w.Store.Location("x"), w.Store.URL("x"), i.Title, i.Provider, i.KeyFile, strconv.FormatBool(w.Cover),
-	}, "\x00")}.digest()
+	}
+	if d := productDigest(p); d != "" {
+		parts = append(parts, d)
+	}
+	return claim{"asked", strings.Join(parts, "\x00")}.digest()
 }
 
 // kept returns the record of an item that an earlier run has done, if what is
-// asked for and the source in the named file are what they were. It reads the
-// source only where its size is the same and its time is not.
-func (w *Worker) kept(item *Item, name string) (rec Record, ok bool, err error) {
+// asked for and the source are what they were.
+func (w *Worker) kept(ctx context.Context, item *Item, from origin) (rec Record, ok bool, err error) {
 	known := w.Journal.recall(item.digest())
-	if !known.isDone || known.asked != w.askedOf(item) {
+	if !known.isDone {
 		return rec, false, nil
 	}
-	info, err := os.Stat(name)
-	if err != nil || info.Size() != known.source.size {
-		return rec, false, nil //nolint:nilerr // opening the source tells
-	}
-	if info.ModTime().UnixNano() != known.source.time {
-		now, err := readSourceState(name)
-		if err != nil || now.content != known.source.content {
-			return rec, false, nil //nolint:nilerr // opening the source tells
-		}
-	}
-	rec = Record{UUID: known.uuid, AltID: item.AltID, Source: item.Input}
-	if w.Recall {
+	if w.Recall || w.Products != nil {
 		if err := w.Journal.read(known.line, &rec); err != nil {
 			return rec, false, err
 		}
+	}
+	product, _, err := w.product(item, rec.Identifiers)
+	if err != nil || known.asked != w.askedOf(item, product) || !from.isStill(ctx, known.source) {
+		return rec, false, err
+	}
+	if !w.Recall {
+		rec = Record{UUID: known.uuid, AltID: item.AltID, Source: item.Input}
 	}
 	rec.Kept = true
 	return rec, true, nil

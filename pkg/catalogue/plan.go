@@ -187,7 +187,7 @@ func (i *Item) digest() digest { return i.claim().digest() }
 
 // cleanInput is the same for the same file, as far as its name tells.
 func cleanInput(input string) string {
-	if IsURL(input) {
+	if IsURL(input) || IsObject(input) {
 		return input
 	}
 	return filepath.Clean(input)

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -40,6 +41,7 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 	if err != nil {
 		return m, err
 	}
+	coverURL = cmp.Or(coverURL, plan.Metadata.CoverURL)
 	return messageOf(rec, &plan.Metadata, coverURL), w.register(ctx, id, plan, rec, coverURL, &item)
 }
 

@@ -35,8 +35,35 @@ var ErrChanged = errors.New("the file changed while it was read")
 type Source struct {
 	Plan *publication.Plan
 
-	file *os.File
+	file File
+}
+
+// A File is what a publication is read from, wherever that is.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Name() string   // its last part, without extension, may have to serve as a title
+	Size() int64    // bytes
+	Changed() error // ErrChanged if it is not what was opened any more
+}
+
+// A localFile is a regular file on this machine.
+type localFile struct {
+	*os.File
 	info os.FileInfo
+}
+
+func (f localFile) Size() int64 { return f.info.Size() }
+
+func (f localFile) Changed() error {
+	now, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if now.Size() != f.info.Size() || !now.ModTime().Equal(f.info.ModTime()) {
+		return ErrChanged
+	}
+	return nil
 }
 
 // Recognition has what recognizing some formats needs from outside.
@@ -53,32 +80,29 @@ func (rec Recognition) Open(ctx context.Context, name string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := rec.plan(ctx, f, info)
+	return rec.OpenFile(ctx, localFile{f, info})
+}
+
+// OpenFile is Open for a file that is open. It closes the file if it fails; else
+// closing the source does.
+func (rec Recognition) OpenFile(ctx context.Context, f File) (*Source, error) {
+	plan, err := rec.plan(ctx, f)
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	plan.Metadata.Title = cmp.Or(plan.Metadata.Title, baseName(name))
-	if w := extensionWarning(name, plan); w != "" {
+	plan.Metadata.Title = cmp.Or(plan.Metadata.Title, baseName(f.Name()))
+	if w := extensionWarning(f.Name(), plan); w != "" {
 		plan.Warnings = append(plan.Warnings, w)
 	}
-	return &Source{Plan: plan, file: f, info: info}, nil
+	return &Source{Plan: plan, file: f}, nil
 }
 
 // Size returns the length in bytes of the file.
-func (s *Source) Size() int64 { return s.info.Size() }
+func (s *Source) Size() int64 { return s.file.Size() }
 
 // Changed returns ErrChanged if the file is not the one that was opened any more.
-func (s *Source) Changed() error {
-	now, err := s.file.Stat()
-	if err != nil {
-		return err
-	}
-	if now.Size() != s.info.Size() || !now.ModTime().Equal(s.info.ModTime()) {
-		return ErrChanged
-	}
-	return nil
-}
+func (s *Source) Changed() error { return s.file.Changed() }
 
 // Close closes the file.
 func (s *Source) Close() error { return s.file.Close() }
@@ -120,15 +144,15 @@ func pathless(err error) error {
 
 // plan recognizes the format: a PDF by its header, everything else by the names
 // in its ZIP directory.
-func (rec Recognition) plan(ctx context.Context, f *os.File, info os.FileInfo) (*publication.Plan, error) {
+func (rec Recognition) plan(ctx context.Context, f File) (*publication.Plan, error) {
 	isPDF, err := hasPDFHeader(f)
 	if err != nil {
 		return nil, err
 	}
 	if isPDF {
-		return rec.planPDF(ctx, f, info)
+		return rec.planPDF(ctx, f)
 	}
-	a, err := openArchive(f, info)
+	a, err := openArchive(f, f.Size())
 	if err != nil {
 		return nil, err
 	}
@@ -148,8 +172,8 @@ func (rec Recognition) plan(ctx context.Context, f *os.File, info os.FileInfo) (
 
 // openArchive reads the ZIP directory. What is no ZIP at all is of an unknown
 // format, unless it is called by the name of one.
-func openArchive(f *os.File, info os.FileInfo) (*archive.Reader, error) {
-	a, err := archive.NewReader(f, info.Size())
+func openArchive(f io.ReaderAt, size int64) (*archive.Reader, error) {
+	a, err := archive.NewReader(f, size)
 	if errors.Is(err, archive.ErrNotZIP) {
 		return nil, fmt.Errorf("%w: neither a ZIP archive nor a PDF", publication.ErrUnknownFormat)
 	}
@@ -168,13 +192,13 @@ func hasPDFHeader(r io.ReaderAt) (bool, error) {
 	return !strings.HasPrefix(text, "PK") && strings.Contains(text, "%PDF-"), nil
 }
 
-func (rec Recognition) planPDF(ctx context.Context, f *os.File, info os.FileInfo) (*publication.Plan, error) {
-	doc, err := pdf.Open(ctx, f, info.Size())
+func (rec Recognition) planPDF(ctx context.Context, f File) (*publication.Plan, error) {
+	doc, err := pdf.Open(ctx, f, f.Size())
 	if err != nil {
 		return nil, err
 	}
-	cover, mediaType, coverErr := rec.pdfCover(ctx, doc, f.Name())
-	plan, err := rpf.PlanPDF(io.NewSectionReader(f, 0, info.Size()), describePDF(doc, cover, mediaType), baseName(f.Name()))
+	cover, mediaType, coverErr := rec.pdfCover(ctx, doc, f)
+	plan, err := rpf.PlanPDF(io.NewSectionReader(f, 0, f.Size()), describePDF(doc, cover, mediaType), baseName(f.Name()))
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +230,7 @@ func describePDF(doc *pdf.Document, cover []byte, coverType string) rpf.PDF {
 }
 
 // pdfCover takes the image that fills the first page, or has the page drawn.
-func (rec Recognition) pdfCover(ctx context.Context, doc *pdf.Document, name string) ([]byte, string, error) {
+func (rec Recognition) pdfCover(ctx context.Context, doc *pdf.Document, f File) ([]byte, string, error) {
 	cover, mediaType, err := doc.Cover(ctx)
 	if err == nil {
 		return cover, mediaType, nil
@@ -214,7 +238,11 @@ func (rec Recognition) pdfCover(ctx context.Context, doc *pdf.Document, name str
 	if rec.Renderer == "" {
 		return nil, "", fmt.Errorf("%w, and pdftoppm is not installed to draw it", err)
 	}
-	cover, err = pdf.RenderCover(ctx, rec.Renderer, name)
+	local, ok := f.(localFile)
+	if !ok {
+		return nil, "", fmt.Errorf("%w, and only files on this machine are drawn", err)
+	}
+	cover, err = pdf.RenderCover(ctx, rec.Renderer, local.Name())
 	if err != nil {
 		return nil, "", err
 	}

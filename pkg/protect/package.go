@@ -48,7 +48,7 @@ func OpenPackage(name string) (*Package, error) {
 }
 
 func readPackage(f *os.File, info os.FileInfo) (*Package, error) {
-	a, err := openArchive(f, info)
+	a, err := openArchive(f, info.Size())
 	if err != nil {
 		return nil, err
 	}

@@ -62,6 +62,7 @@ type Metadata struct {
 	Published     string // a date as found, usually ISO 8601
 	NumberOfPages int
 	Duration      float64 // seconds
+	CoverURL      string  // of a cover image that is published already
 }
 
 // A Plan says how a publication is written in protected form.

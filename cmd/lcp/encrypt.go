@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"os"
 	"os/exec"
@@ -135,7 +136,7 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	}
 	o.format.value = a.recordFormat(o.format.value)
 	if o.watch.dir != "" {
-		worker, closeAll, err := a.openEncryptWorker(ctx, &o)
+		worker, closeAll, err := a.openEncryptWorker(ctx, &o, math.MaxInt)
 		if err != nil {
 			return err
 		}
@@ -158,7 +159,7 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	if o.queue.wanted() {
 		return a.enqueue(ctx, &o, plan)
 	}
-	worker, closeAll, err := a.openEncryptWorker(ctx, &o)
+	worker, closeAll, err := a.openEncryptWorker(ctx, &o, plan.Len())
 	if err != nil {
 		return err
 	}
@@ -168,8 +169,9 @@ func (a *app) encrypt(ctx context.Context, o encryptOptions) error {
 	})
 }
 
-// openEncryptWorker opens all that a worker works with. The caller calls close.
-func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions) (worker catalogue.Worker, closeAll func(), err error) {
+// openEncryptWorker opens all that a worker of so many items works with. The caller
+// calls close.
+func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions, items int) (worker catalogue.Worker, closeAll func(), err error) {
 	var closers []func()
 	release := func() {
 		for _, c := range slices.Backward(closers) {
@@ -198,7 +200,7 @@ func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions) (worker 
 	if worker.Notifier, err = o.notify.notifier(); err != nil || o.dryRun {
 		return worker, release, err
 	}
-	if worker.Store, err = o.storage.open(ctx); err != nil {
+	if worker.Store, err = o.storage.open(ctx, o.batchJobs(items)); err != nil {
 		return worker, nil, err
 	}
 	if !o.noRegister {
@@ -312,7 +314,7 @@ func (o *encryptOptions) check() error {
 
 // Memory in MiB that collecting garbage aims at.
 const (
-	memoryBase   = 28
+	memoryBase   = 24
 	memoryPerJob = 12
 )
 

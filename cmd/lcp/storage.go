@@ -80,12 +80,15 @@ func (s *storageFlags) folder() string {
 	return filepath.Clean(s.where)
 }
 
-// open opens the storage, and makes its folder if need be.
-func (s *storageFlags) open(ctx context.Context) (blob.Store, error) {
+// open opens the storage for so many uploads at once, and makes its folder if need
+// be. Each upload may have a part on its way, and one of them two.
+func (s *storageFlags) open(ctx context.Context, jobs int) (blob.Store, error) {
+	s3 := s.s3
+	s3.Parallel = jobs + 1
 	if dir := s.folder(); dir != "" {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return nil, fmt.Errorf("make the output folder: %w", err)
 		}
 	}
-	return target.Open(ctx, s.where, target.Options{BaseURL: s.baseURL, S3: s.s3})
+	return target.Open(ctx, s.where, target.Options{BaseURL: s.baseURL, S3: s3})
 }

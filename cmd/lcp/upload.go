@@ -59,12 +59,17 @@ func (a *app) upload(ctx context.Context, o uploadOptions, files []string) error
 	if err != nil {
 		return &usageError{err}
 	}
-	store, err := o.storage.open(ctx)
+	store, err := o.storage.open(ctx, o.uploadJobs(len(items)))
 	if err != nil {
 		return err
 	}
 	o.format.value = a.recordFormat(o.format.value)
 	return a.runUpload(ctx, o, store, items)
+}
+
+// uploadJobs is how many files to send at once.
+func (o *uploadOptions) uploadJobs(items int) int {
+	return max(1, min(cmp.Or(o.jobs, runtime.GOMAXPROCS(0)), items))
 }
 
 // recordFormat is how to print records unless the user said so.
@@ -83,7 +88,7 @@ type uploaded struct {
 
 // runUpload uploads several at once and prints what becomes of each.
 func (a *app) runUpload(ctx context.Context, o uploadOptions, store blob.Store, items []upload.Item) error {
-	jobs := max(1, min(cmp.Or(o.jobs, runtime.GOMAXPROCS(0)), len(items)))
+	jobs := o.uploadJobs(len(items))
 	var total int64
 	for _, item := range items {
 		total += fileSize(item.Path)

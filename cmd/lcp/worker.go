@@ -127,6 +127,7 @@ type queueWorker struct {
 	notify    notifyFlags
 	pipelines chan *protect.Pipeline
 	renderer  string
+	jobs      int // at once
 
 	mu     sync.Mutex
 	stores map[string]blob.Store // by what the jobs say of them
@@ -139,7 +140,7 @@ type queueWorker struct {
 func (a *app) newQueueWorker(ctx context.Context, o *workerOptions) (w *queueWorker, closeAll func(), err error) {
 	w = &queueWorker{
 		app: a, server: strings.TrimSuffix(o.server.address(), "/"), registry: o.server.registry, notify: o.notify,
-		pipelines: make(chan *protect.Pipeline, o.jobs), renderer: findRenderer(), stores: map[string]blob.Store{},
+		pipelines: make(chan *protect.Pipeline, o.jobs), renderer: findRenderer(), jobs: o.jobs, stores: map[string]blob.Store{},
 		out: recordsOut(a.out, o.format.value),
 	}
 	for range o.jobs {
@@ -281,7 +282,7 @@ func (w *queueWorker) store(ctx context.Context, j *job) (blob.Store, error) {
 		return s, nil
 	}
 	flags := storageFlags{where: j.Storage, baseURL: j.URL, s3: j.S3}
-	s, err := flags.open(context.WithoutCancel(ctx))
+	s, err := flags.open(context.WithoutCancel(ctx), w.jobs)
 	if err == nil {
 		w.stores[key] = s
 	}

@@ -70,6 +70,11 @@ type Meta struct {
 	Disposition  string  // value of the header Content-Disposition
 	CacheControl string  // value of the header Cache-Control; "" for the store's own
 	SHA256       *Digest // of the bytes, where known before: Put refuses others with ErrChecksum
+
+	// Written is where write puts the SHA-256 of what it has written before it
+	// returns nil, so that the store need not compute it once more; nil if write
+	// does not know it.
+	Written *Digest
 }
 
 // Info is what a store knows of an object.

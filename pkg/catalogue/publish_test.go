@@ -40,7 +40,9 @@ func (s *moodyStore) Delete(ctx context.Context, name string) error {
 }
 
 func (s *moodyStore) Put(ctx context.Context, name string, meta blob.Meta, write func(io.Writer) error) (blob.Info, error) {
-	s.metas = append(s.metas, meta)
+	told := meta
+	told.Written = nil
+	s.metas = append(s.metas, told)
 	for end, err := range s.putErr {
 		if len(name) > len(end) && name[len(name)-len(end):] == end {
 			return blob.Info{}, err

@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -74,8 +76,10 @@ func (b *bench) rounds(c benchCase) int {
 
 // A round is one turn of all that is compared.
 type round struct {
-	lcp, ref usage
-	again    time.Duration // inflating and deflating the text again
+	lcp, ref  usage
+	again     time.Duration // inflating and deflating the text again
+	one       time.Duration // the same on one core
+	disk, sdk time.Duration // encrypting to the disk, and uploading the ready file
 }
 
 // A result is what the rounds of a case came to: medians, but for the peak.
@@ -83,10 +87,15 @@ type result struct {
 	input     input
 	lcp       usage
 	again     time.Duration
-	cpu, wall float64 // of lcp as multiples of openssl and sha256sum
+	cpu, wall float64       // of lcp as multiples of openssl and sha256sum, or of what ref is
+	cores     float64       // what lcp did, as a part of what one core does times the cores
+	disk, sdk time.Duration // see round
 }
 
 func (b *bench) runCase(ctx context.Context, c benchCase) (result, error) {
+	if c.goBench != "" {
+		return b.runGoBench(ctx, c)
+	}
 	in, err := b.prepare(ctx, c)
 	if err != nil {
 		return result{}, err
@@ -94,16 +103,29 @@ func (b *bench) runCase(ctx context.Context, c benchCase) (result, error) {
 	if b.keep == "" {
 		defer os.RemoveAll(in.dir)
 	}
+	var bucket *s3Server
+	if c.s3 {
+		if bucket, err = startS3(ctx, filepath.Join(b.tmp, "s3")); err != nil {
+			return result{}, fmt.Errorf("scripts/s3server.sh: %w", err)
+		}
+		defer bucket.stop()
+	}
 	rounds := make([]round, b.rounds(c))
 	for i := range rounds {
-		if rounds[i], err = b.round(ctx, c, in); err != nil {
+		if rounds[i], err = b.round(ctx, c, in, bucket); err != nil {
 			return result{}, err
 		}
 	}
 	return summarize(in, rounds), nil
 }
 
-func (b *bench) round(ctx context.Context, c benchCase, in input) (r round, err error) {
+func (b *bench) round(ctx context.Context, c benchCase, in input, bucket *s3Server) (r round, err error) {
+	if c.s3 {
+		return b.toS3(ctx, bucket, in)
+	}
+	if c.list > 0 {
+		return b.lookAt(ctx, in.files[0], c.list/int(b.scale()))
+	}
 	if r.lcp, err = b.encrypt(ctx, in.files); err != nil {
 		return r, err
 	}
@@ -113,6 +135,46 @@ func (b *bench) round(ctx context.Context, c benchCase, in input) (r round, err 
 	if c.text {
 		r.again, err = recompression(in.files[0])
 	}
+	if c.books && err == nil {
+		var one usage
+		one, err = b.encrypt(ctx, in.files, "GOMAXPROCS=1")
+		r.one = one.wall
+	}
+	return r, err
+}
+
+// perOp is how long one run of a benchmark took, in nanoseconds.
+var perOp = regexp.MustCompile(`\s(\d+(?:\.\d+)?) ns/op`)
+
+// runGoBench runs a benchmark of Go's.
+func (b *bench) runGoBench(ctx context.Context, c benchCase) (r result, err error) {
+	pkg, name, _ := strings.Cut(c.goBench, ":")
+	times := fmt.Sprintf("-benchtime=%dx", b.rounds(c))
+	out, err := exec.CommandContext(ctx, "go", "test", "-run=^$", "-bench=^"+name+"$", times, pkg).CombinedOutput() //nolint:gosec // of this repository
+	m := perOp.FindSubmatch(out)
+	if err != nil || m == nil {
+		return r, fmt.Errorf("go test %s: %w\n%s", pkg, err, out)
+	}
+	ns, err := strconv.ParseFloat(string(m[1]), 64)
+	r.lcp.wall = time.Duration(ns)
+	return r, err
+}
+
+// lookAt has lcp read a list of so many rows that all name one file, and look at
+// the publication of each.
+func (b *bench) lookAt(ctx context.Context, file string, rows int) (r round, err error) {
+	list := filepath.Join(b.tmp, "list.csv")
+	defer os.Remove(list)
+	var text strings.Builder
+	text.WriteString("input,alt_id,file_name\n")
+	for i := range rows {
+		fmt.Fprintf(&text, "%s,urn:isbn:%013d,book-%06d\n", file, i, i)
+	}
+	if err := os.WriteFile(list, []byte(text.String()), 0o600); err != nil {
+		return r, err
+	}
+	r.lcp, err = measure(ctx, b.lcp, "encrypt", "--from", list, "--dry-run", "--data-dir", filepath.Join(b.tmp, "data"), "--format", "ndjson")
+	r.ref = r.lcp
 	return r, err
 }
 
@@ -138,6 +200,9 @@ func summarize(in input, rounds []round) result {
 		again: seconds(func(r round) time.Duration { return r.again }),
 		cpu:   middle(func(r round) float64 { return r.lcp.cpu.Seconds() / r.ref.cpu.Seconds() }),
 		wall:  middle(func(r round) float64 { return r.lcp.wall.Seconds() / r.ref.wall.Seconds() }),
+		cores: middle(func(r round) float64 { return r.one.Seconds() / r.lcp.wall.Seconds() / float64(runtime.GOMAXPROCS(0)) }),
+		disk:  seconds(func(r round) time.Duration { return r.disk }),
+		sdk:   seconds(func(r round) time.Duration { return r.sdk }),
 	}
 	for _, round := range rounds {
 		r.lcp.rss = max(r.lcp.rss, round.lcp.rss)
@@ -147,12 +212,12 @@ func summarize(in input, rounds []round) result {
 
 // encrypt runs lcp encrypt over files and looks at what came out, which is
 // deleted again.
-func (b *bench) encrypt(ctx context.Context, files []string) (usage, error) {
+func (b *bench) encrypt(ctx context.Context, files []string, env ...string) (usage, error) {
 	out := filepath.Join(b.tmp, "out")
 	defer os.RemoveAll(out)
 	flush()
 	args := append([]string{"encrypt", "--out", out, "--data-dir", filepath.Join(b.tmp, "data"), "--format", "ndjson"}, files...)
-	u, err := measure(ctx, b.lcp, args...)
+	u, err := measureWith(ctx, env, b.lcp, args...)
 	if err != nil {
 		return u, err
 	}

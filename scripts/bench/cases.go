@@ -14,6 +14,10 @@ type benchCase struct {
 	once  bool // too large to be run more often, or by default
 	books bool // the figure to look at is publications a second
 	text  bool // the figure to look at is the speed in XHTML, beside that of compressing it again
+	s3    bool // goes into a bucket, beside the disk and the upload of a ready file
+	list  int  // if not zero, so many rows of a list that name the one publication are only looked at
+
+	goBench string // a benchmark of a package, as package:name, instead of a run of lcp
 
 	// generate writes the publications into the empty folder dir, sizes divided
 	// by scale.
@@ -27,7 +31,10 @@ type targets struct {
 	wall   float64 // less than, as a multiple of openssl and sha256sum one after the other
 	faster float64 // at least, than inflating and deflating again at the best level
 	books  float64 // at least, a second
+	cores  float64 // at least, of what one core does times the number of cores
+	s3     float64 // at most, as a multiple of the slower of encrypting to the disk and uploading the ready file
 	rss    int64   // less than, bytes
+	wallS  float64 // less than, seconds
 }
 
 // memory is how much may be resident for one publication, and how much more for
@@ -49,7 +56,19 @@ func allCases() []benchCase {
 		{name: "small", about: "EPUB of 8000 small entries", generate: generateSmall, targets: targets{rss: memory}},
 		{
 			name: "books", about: "200 EPUBs of 1.6 MB in one run", generate: generateBooks, books: true,
-			targets: targets{books: 100, rss: memory + int64(runtime.NumCPU()-1)*memoryPerJob},
+			targets: targets{books: 100, cores: 0.9, rss: memory + int64(runtime.NumCPU()-1)*memoryPerJob},
+		},
+		{
+			name: "s3", about: "EPUB, 500 MB of stored images and video, into a bucket", generate: generateMedia, s3: true,
+			targets: targets{s3: 1.2, rss: memory},
+		},
+		{
+			name: "list", about: "list of 20 000 rows, looked at and not encrypted", generate: generateBook, list: 20_000,
+			targets: targets{rss: memory + int64(runtime.NumCPU()-1)*memoryPerJob},
+		},
+		{
+			name: "resume", about: "journal of 100 000 items that are done, read and passed over",
+			goBench: "./pkg/catalogue:BenchmarkResume", targets: targets{wallS: 1},
 		},
 		{
 			name: "huge", about: "audiobook, 6 GiB, one track beyond 4 GiB", generate: generateHuge, once: true,

@@ -213,6 +213,13 @@ func generateBooks(dir string, scale int64) error {
 	return nil
 }
 
+// generateBook makes a book of one chapter.
+func generateBook(dir string, _ int64) error {
+	return createEPUB(filepath.Join(dir, "book.epub"), "Book", func(z *zipFile) ([]resource, error) {
+		return addChapters(z, 1, 2_000)
+	})
+}
+
 func addBook(z *zipFile, book int, pool []deflated, images io.Reader) ([]resource, error) {
 	left := int64(1_600_000)
 	var all []resource

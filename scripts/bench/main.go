@@ -2,7 +2,9 @@
 // beside the two programs that do the least such a thing can do: openssl, which
 // encrypts the same bytes with the same cipher, and sha256sum, which digests
 // what came out. Both run in turn, in the same minute, on the same files, so
-// that the ratios mean something on any machine:
+// that the ratios mean something on any machine. What goes to S3 is compared with
+// what goes to the disk, and with the upload of a ready file by the SDK, on a server
+// that scripts/s3server.sh runs.
 //
 //	make bench
 //	make bench BENCH='-runs 5 -only media,books'
@@ -33,6 +35,7 @@ type options struct {
 	quick    bool
 	huge     bool
 	generate string
+	upload   string
 }
 
 func main() {
@@ -44,6 +47,7 @@ func main() {
 	flag.BoolVar(&o.quick, "quick", false, "small publications, once: shows that it works, measures nothing")
 	flag.BoolVar(&o.huge, "huge", false, "also an audiobook of 6 GiB, once")
 	flag.StringVar(&o.generate, "generate", "", "only make the publications of this case, in the folder given as argument")
+	flag.StringVar(&o.upload, "upload", "", "only upload the file given as argument to the S3 server at this `address`, as its SDK does it")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -65,6 +69,12 @@ func run(ctx context.Context, o options, args []string) error {
 			return err
 		}
 		return c.generate(args[0], o.scale())
+	}
+	if o.upload != "" {
+		if len(args) != 1 {
+			return errors.New("-upload needs a file")
+		}
+		return uploadReady(ctx, o.upload, args[0])
 	}
 	chosen, err := o.choose()
 	if err != nil {

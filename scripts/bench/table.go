@@ -39,7 +39,10 @@ func figures(c benchCase, r result) []string {
 			fmt.Sprintf("%.1f × faster than inflating and deflating again at the best level", r.faster()))
 	}
 	if c.books {
-		all = append(all, fmt.Sprintf("%.0f books/s", r.books()))
+		all = append(all, fmt.Sprintf("%.0f books/s", r.books()), fmt.Sprintf("%.2f of what one core does × cores", r.cores))
+	}
+	if c.s3 {
+		all = append(all, fmt.Sprintf("%.3f s to the disk, %.3f s to upload the ready file with the SDK; ratios are to the slower", r.disk.Seconds(), r.sdk.Seconds()))
 	}
 	return all
 }
@@ -72,6 +75,15 @@ func (t *table) verdicts(c benchCase, r result) []string {
 	}
 	if want.books > 0 {
 		judge(r.books() >= want.books, "≥ %.0f books/s", want.books)
+	}
+	if want.cores > 0 {
+		judge(r.cores >= want.cores, "≥ %.1f of one core × cores", want.cores)
+	}
+	if want.s3 > 0 {
+		judge(r.wall <= want.s3, "wall ≤ %.1f × the slower", want.s3)
+	}
+	if want.wallS > 0 {
+		judge(r.lcp.wall.Seconds() < want.wallS, "wall < %.0f s", want.wallS)
 	}
 	if want.rss > 0 {
 		judge(r.lcp.rss < want.rss, "peak < %d MiB", want.rss/mib)

@@ -2,9 +2,9 @@ package s3blob
 
 // Parts have the size asked for as long as there are not many, and then twice
 // that, and so on: the 10 000 parts that S3 allows must do for 5 TiB, and how
-// long an object will be is not known when its first part is sent. With 8 MiB to
-// begin with, parts are all alike up to 7.8 GiB, and of 16 MiB up to 23 GiB.
-const partsAlike = 1000
+// long an object will be is not known when its first part is sent. With 5 MiB to
+// begin with, parts are all alike up to 4.6 GiB, and of 10 MiB up to 14 GiB.
+const partsAlike = 950
 
 // partSize is the size of the part with that index, in bytes.
 func partSize(first int64, index int) int {

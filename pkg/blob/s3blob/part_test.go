@@ -14,8 +14,8 @@ func TestPartSizes(t *testing.T) {
 			if size < last || size > maxPartSize {
 				t.Fatalf("first %d: part %d has %d bytes after one of %d", first, i, size, last)
 			}
-			if sum < 7<<30 && size != first {
-				t.Fatalf("first %d: part %d has %d bytes, want all alike in the first 7 GiB", first, i, size)
+			if sum < 4<<30 && size != first {
+				t.Fatalf("first %d: part %d has %d bytes, want all alike in the first 4 GiB", first, i, size)
 			}
 			sum, last = sum+size, size
 		}

@@ -49,7 +49,7 @@ type Options struct {
 	ACL          string // canned, such as public-read; "" for none
 	CacheControl string // for objects that have none of their own
 
-	PartSize int64         // bytes; zero for 8 MiB. See partSize
+	PartSize int64         // bytes; zero for 5 MiB. See partSize
 	Parallel int           // parts of that size sent at once, by all uploads together; zero for 3
 	Attempts int           // at each request; zero for 5
 	Timeout  time.Duration // how long a server may neither send nor take a byte; zero for 2 minutes
@@ -57,7 +57,7 @@ type Options struct {
 
 // Defaults of Options. Uploads hold Parallel parts and one more each in memory.
 const (
-	defaultPartSize = 8 << 20
+	defaultPartSize = minPartSize
 	defaultParallel = 3
 	defaultAttempts = 5
 	defaultTimeout  = 2 * time.Minute

@@ -251,6 +251,28 @@ func TestLostAnswerToComplete(t *testing.T) {
 	checkObject(t, s, large)
 }
 
+// Who writes an object may know its digest in the end, and then it is not computed
+// once more: it is what the store says of the object.
+func TestWrittenDigest(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string][]byte{"small object": small, "large object": large} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newFake(t).open(t, smallParts(s3blob.Options{}))
+			var sum blob.Digest
+			info, err := s.Put(t.Context(), "a.epub", blob.Meta{Written: &sum}, func(w io.Writer) error {
+				_, err := w.Write(data)
+				sum = sha256.Sum256(data)
+				return err
+			})
+			if err != nil || info.SHA256 == nil || *info.SHA256 != sha256.Sum256(data) {
+				t.Fatalf("Put = %+v, %v", info, err)
+			}
+			checkObject(t, s, data)
+		})
+	}
+}
+
 func TestServerNeverAnswers(t *testing.T) {
 	t.Parallel()
 	for name, op := range map[string]string{"small object": "put", "large object": "part 2"} {

@@ -210,6 +210,29 @@ func TestTokenGrants(t *testing.T) {
 	}
 }
 
+// What a token claims is read from any that is one by its form, and from no other.
+func TestClaimed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	for name, tt := range map[string]struct{ token, merchant, asset string }{
+		"good":            {b.token(goodHeader, goodClaims), "shop", book},
+		"unsigned":        {strings.TrimRight(b.token(goodHeader, goodClaims), "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"), "shop", book},
+		"no merchant":     {b.token(goodHeader, goodClaims.with(object{"optData": object{}})), "", book},
+		"rights as text":  {b.token(goodHeader, goodClaims.with(object{"crt": goodRights.String()})), "shop", book},
+		"rights unread":   {b.token(goodHeader, goodClaims.with(object{"crt": object{"assetid": book}})), "shop", ""},
+		"optData of list": {b.token(goodHeader, goodClaims.with(object{"optData": []string{"shop"}})), "", book},
+		"nothing":         {},
+		"two parts":       {"a.b", "", ""},
+		"no JSON":         {"a.eA.c", "", ""},
+		"a list":          {"a.W10.c", "", ""},
+		"oversized":       {"a." + strings.Repeat("e", delivery.MaxToken) + ".c", "", ""},
+	} {
+		if merchant, asset := delivery.Claimed(tt.token); merchant != tt.merchant || asset != tt.asset {
+			t.Errorf("%s: merchant %q, asset %q, want %q, %q", name, merchant, asset, tt.merchant, tt.asset)
+		}
+	}
+}
+
 func TestLoan(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)

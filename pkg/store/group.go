@@ -24,10 +24,16 @@ const maxGroup = 128
 // of it to the disk. Whoever finds nobody at work does the work of all who wait,
 // on its own goroutine, so that there is none in the background and a single
 // operation never waits for company.
+//
+// While the disk is at work the next transaction runs already: it is committed,
+// and then it is brought to the disk, once for all who came meanwhile. Nobody
+// learns of the success of an operation that is not on the disk; that somebody
+// else sees its effect a moment earlier does no harm.
 type group struct {
 	s    *Store
 	uri  string        // of the database
 	turn chan struct{} // holds one value while somebody is at work
+	log  *walSync
 
 	// Of whoever has the turn.
 	conn   *rawsqlite.Conn // the one that writes; nil before the first transaction and after a fault
@@ -47,7 +53,7 @@ type operation struct {
 }
 
 func newGroup(s *Store, uri string) *group {
-	return &group{s: s, uri: uri, turn: make(chan struct{}, 1)}
+	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync()}
 }
 
 // write runs an operation, or has it run. It returns once that is over: when
@@ -61,8 +67,11 @@ func (g *group) write(ctx context.Context, work func(tx) error) error {
 	select {
 	case <-op.done:
 	case g.turn <- struct{}{}:
-		g.lead(op)
+		batch := g.lead(op)
+		committed := g.log.committed.Load()
 		<-g.turn
+		g.finish(batch, committed)
+		<-op.done // which may be up to somebody else
 	case <-ctx.Done():
 		if g.withdraw(op) {
 			return ctx.Err()
@@ -87,37 +96,41 @@ func (g *group) withdraw(op *operation) bool {
 	return i >= 0
 }
 
-// take removes operations from the queue: first, and those that came before
-// others.
-func (g *group) take(first *operation) []*operation {
+// take removes so many operations from the queue, the first ones, or all.
+func (g *group) take(most int) []*operation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	i := slices.Index(g.queue, first)
-	g.queue = slices.Delete(g.queue, i, i+1)
-	n := min(maxGroup-1, len(g.queue))
-	batch := append([]*operation{first}, g.queue[:n]...)
+	n := min(most, len(g.queue))
+	batch := slices.Clone(g.queue[:n])
 	g.queue = slices.Delete(g.queue, 0, n)
 	return batch
 }
 
-// lead runs operations, among them first, unless somebody else just did. The
-// others stay in the queue until the transaction has begun, since another
-// process may keep it waiting.
-func (g *group) lead(first *operation) {
-	select {
-	case <-first.done:
-		return
-	default:
+// lead runs operations, among them first, unless somebody else just did, and
+// returns them for finish. The others stay in the queue until the transaction has
+// begun, since another process may keep it waiting.
+func (g *group) lead(first *operation) []*operation {
+	if !g.withdraw(first) {
+		return nil
 	}
 	if err := g.begin(first.ctx); err != nil {
-		g.withdraw(first)
 		first.err = err
 		close(first.done)
+		return nil
+	}
+	return g.runAll(append([]*operation{first}, g.take(maxGroup-1)...))
+}
+
+// finish brings what was committed so far to the disk, and ends operations.
+func (g *group) finish(batch []*operation, committed int64) {
+	if len(batch) == 0 {
 		return
 	}
-	batch := g.take(first)
-	g.runAll(batch)
+	err := g.log.sync(committed)
 	for _, op := range batch {
+		if op.err == nil {
+			op.err = err
+		}
 		close(op.done)
 	}
 }
@@ -129,18 +142,20 @@ var errSpoiled = errors.New("operation failed after it had written")
 // runAll runs operations in the transaction that has begun, and ends it. A
 // failed operation has written nothing, as a rule, and then the others go on.
 // Only if it has is all rolled back and done again, with a savepoint around each
-// operation: two more statements for each, that are seldom needed.
-func (g *group) runAll(batch []*operation) {
+// operation: two more statements for each, that are seldom needed. It returns the
+// operations, and those that came meanwhile and were run with them.
+func (g *group) runAll(batch []*operation) []*operation {
 	ctx := context.WithoutCancel(batch[0].ctx)
-	err := g.attempt(ctx, batch, false)
+	batch, err := g.attempt(ctx, batch, false)
 	if errors.Is(err, errSpoiled) {
 		g.rollback()
 		if err = g.begin(ctx); err == nil {
-			err = g.attempt(ctx, batch, true)
+			batch, err = g.attempt(ctx, batch, true)
 		}
 	}
 	if err == nil {
-		return
+		g.log.committed.Add(1)
+		return batch
 	}
 	if g.conn != nil {
 		g.rollback()
@@ -150,21 +165,31 @@ func (g *group) runAll(batch []*operation) {
 			op.err = err
 		}
 	}
+	return batch
 }
 
-// attempt runs operations and commits. An error says that nothing is written.
-func (g *group) attempt(ctx context.Context, batch []*operation, savepoints bool) error {
+// attempt runs operations and commits; with them it runs those that come until
+// the transaction before is on the disk. An error says that nothing is written.
+func (g *group) attempt(ctx context.Context, batch []*operation, savepoints bool) ([]*operation, error) {
 	all := tally{}
-	for _, op := range batch {
-		if err := g.run(op, all, savepoints); err != nil {
-			return err
+	for waited, done := false, 0; done < len(batch); {
+		for ; done < len(batch); done++ {
+			if err := g.run(batch[done], all, savepoints); err != nil {
+				return batch, err
+			}
 		}
+		more := g.take(maxGroup - len(batch))
+		if len(more) == 0 && !waited && len(batch) < maxGroup {
+			g.log.wait()
+			waited, more = true, g.take(maxGroup-len(batch))
+		}
+		batch = append(batch, more...)
 	}
 	if err := all.write(ctx, tx{s: g.s, runner: g}); err != nil {
-		return err
+		return batch, err
 	}
 	_, err := g.exec(ctx, "COMMIT")
-	return err
+	return batch, err
 }
 
 // run runs one operation, and adds to all what it counts. The operation's own
@@ -248,9 +273,15 @@ func (g *group) connect() (err error) {
 		return sql.ErrConnDone
 	}
 	if g.conn == nil {
-		g.conn, err = openSQLiteWriter(g.uri)
+		if g.conn, err = openSQLiteWriter(g.uri); err != nil {
+			return err
+		}
+		if err := g.log.use(g.conn); err != nil {
+			g.discard()
+			return err
+		}
 	}
-	return err
+	return g.log.heal(g.conn)
 }
 
 // rollback ends a transaction that failed.

@@ -70,9 +70,10 @@ func sqliteDialect() (*dialect, error) {
 // process stand in line instead of meeting "database is locked", and several
 // that read beside it, which the write-ahead log allows.
 //
-// synchronous=FULL brings the log to the disk at every commit. NORMAL would
-// survive a killed process as well, but could lose the last commits with the
-// power, and with them a license that somebody has already paid for and holds.
+// synchronous=FULL brings the log to the disk at every commit. NORMAL by itself
+// would survive a killed process as well, but could lose the last commits with the
+// power, and with them a license that somebody has already paid for and holds;
+// where a group commits, walSync does the rest.
 func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err error) {
 	if path == memory {
 		return openSQLiteMemory()
@@ -113,9 +114,9 @@ func sqliteURI(path string) (string, error) {
 }
 
 // openSQLiteWriter opens the connection that the transactions of a server run
-// on.
+// on. Their commits leave the log to walSync.
 func openSQLiteWriter(uri string) (*rawsqlite.Conn, error) {
-	return openRawSQLite(uri, 0, "synchronous = full", "cache_size = "+sqliteCache, "wal_autocheckpoint = "+sqliteCheckpoint)
+	return openRawSQLite(uri, 0, "synchronous = normal", "cache_size = "+sqliteCache, "wal_autocheckpoint = "+sqliteCheckpoint)
 }
 
 // openRawSQLite opens a connection that waits so long for locks.

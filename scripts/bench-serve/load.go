@@ -22,6 +22,7 @@ type load struct {
 	connections int
 	duration    time.Duration
 	most        int64 // requests; 0 for any number
+	first       int64 // number of the first
 	// request appends the n-th request to dst, as it goes over the wire.
 	request func(dst []byte, n int64) []byte
 	// answered gets each good answer's body; may be nil. It may not keep it.
@@ -38,8 +39,26 @@ type rate struct {
 	first     error // of those
 }
 
-// run makes requests until the time is over.
+// warmUp is the number of the first request that is made to warm up, far from all
+// that are measured.
+const warmUp = 1 << 40
+
+// run makes requests until the time is over, after a fifth of the time in which
+// nothing is measured: what a server does once, such as to hash the password of
+// the API, is not what it does all day.
 func (l *load) run(ctx context.Context) (rate, error) {
+	if l.most > 0 {
+		return l.measure(ctx)
+	}
+	warm := *l
+	warm.first, warm.duration = l.first+warmUp, l.duration/5
+	if _, err := warm.measure(ctx); err != nil {
+		return rate{}, err
+	}
+	return l.measure(ctx)
+}
+
+func (l *load) measure(ctx context.Context) (rate, error) {
 	conns := make([]net.Conn, l.connections)
 	for i := range conns {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.address)
@@ -51,6 +70,7 @@ func (l *load) run(ctx context.Context) (rate, error) {
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one thread looks for work, the other core is the server's
 	var next atomic.Int64
+	next.Store(l.first)
 	times := make([][]time.Duration, l.connections)
 	faults := make([]error, l.connections)
 	var failed atomic.Int64
@@ -92,7 +112,7 @@ func (c *connection) run(ctx context.Context, next *atomic.Int64, end time.Time,
 	var first error
 	for begin := now(); begin.Before(end) && ctx.Err() == nil; {
 		n := next.Add(1) - 1
-		if c.most > 0 && n >= c.most {
+		if c.most > 0 && n >= c.first+c.most {
 			break
 		}
 		c.out = c.request(c.out[:0], n)

@@ -11,7 +11,7 @@ import (
 // runs. A license server keeps a few MiB and makes that much garbage in a few
 // hundred requests: left to itself the collector would run a hundred times a
 // second, and take a sixth of the processor.
-const heapRoom = 20 << 20
+const heapRoom = 14 << 20
 
 // keepHeapRoom lets the heap grow to heapRoom before it is collected, and to
 // twice what is live where that is more, as always. It does nothing where the

@@ -26,7 +26,7 @@ var sqliteMigrations embed.FS
 
 const (
 	// sqliteReaders is how many connections read lists at the same time. Each
-	// has a page cache of its own, of 1 MiB at most.
+	// has a page cache of its own, of half a MiB at most.
 	sqliteReaders = 4
 	// sqliteBusyTimeout is how long a transaction waits for that of another
 	// process. Within this process nothing waits here, since there is one
@@ -36,7 +36,7 @@ const (
 	// database, in KiB and negative as SQLite wants it: of a large one, the
 	// upper pages of all indexes. The system keeps the rest; what a connection
 	// keeps counts against the memory of the process.
-	sqliteCache = "-8192"
+	sqliteCache = "-6144"
 	// sqliteCheckpoint is how many pages the write-ahead log gathers before
 	// they go to the database: by default so few that a busy server spends a
 	// sixth of its time with them.
@@ -88,7 +88,7 @@ func openSQLite(ctx context.Context, path string) (writer, reader *sql.DB, err e
 	pragmas := []string{"_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"}
 	pragmas = append(pragmas, "_pragma=temp_store(memory)")
 	write := append([]string{"_txlock=immediate", "_pragma=synchronous(full)", "_pragma=wal_autocheckpoint(" + sqliteCheckpoint + ")"}, pragmas...)
-	read := append([]string{"_pragma=query_only(1)", "_pragma=cache_size(-1024)"}, pragmas...)
+	read := append([]string{"_pragma=query_only(1)", "_pragma=cache_size(-512)"}, pragmas...)
 
 	writer, err = sql.Open("sqlite", uri+"?"+strings.Join(write, "&"))
 	if err != nil {

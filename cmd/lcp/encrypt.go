@@ -110,7 +110,8 @@ exit code is 3.`,
 		Example: `  lcp encrypt moby-dick.epub --out shelf
   lcp encrypt incoming --recursive --out shelf --altid --url https://cdn.example.com/shelf
   lcp encrypt s3://incoming/new/ --storage s3://books/shelf --url https://cdn.example.com/shelf
-  lcp encrypt book.pdf --out shelf --verify --format json`,
+  lcp encrypt book.pdf --out shelf --verify --format json
+  lcp encrypt --watch incoming --out shelf --altid`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if o.from != "" || o.watch.dir != "" {
 				return nil

@@ -76,6 +76,9 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer service.close()
+	if err := service.Providers().Refresh(ctx); err != nil { // hint pages are there without the database from now on
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	options, err := a.serverOptions(ctx, c, service, registry, log)

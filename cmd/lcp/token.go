@@ -76,10 +76,11 @@ func newTokenMintCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "mint",
 		Short: "Sign a token for one license",
-		Long: `Sign a token for one license, and print it. --crt is the Customer Rights Token: JSON
-as it is, a file, or - for standard input. The secret is that of the local store, or
-in a file.`,
-		Example: `  lcp token mint --kid first --user u1 --crt '{"assetId":"…","profile":{"type":"purchase"},"passHash":"…","textHint":"…"}'
+		Long: `Sign a token for one license, and print it. --crt is the Customer Rights Token: a
+file, - for standard input, or JSON as it is. Other users of the machine see what is on
+a command line, so leave the passHash to the first two. The secret is that of the local
+store, or in a file.`,
+		Example: `  lcp token mint --kid first --user u1 --crt crt.json
   lcp token mint --kid shop-2030 --secret-file shop.secret --crt crt.json --ttl 5m`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

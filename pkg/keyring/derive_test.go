@@ -32,4 +32,8 @@ func TestDerive(t *testing.T) {
 	if bytes.Equal(tokens, newKeyring(older, primary).Derive("tokens")) {
 		t.Error("another primary key derives the same")
 	}
+	both := newKeyring(primary, older).DeriveAll("tokens")
+	if len(both) != 2 || !bytes.Equal(both[0], tokens) || !bytes.Equal(both[1], newKeyring(older).Derive("tokens")) {
+		t.Errorf("DeriveAll gives %d keys, or others than those of each master key", len(both))
+	}
 }

@@ -54,7 +54,7 @@ func (id KeyID) String() string { return hex.EncodeToString(id[:]) }
 // A Keyring seals under one master key and opens under several. It is safe for
 // concurrent use and never changes.
 type Keyring struct {
-	master  Key // the primary one
+	masters []Key // the primary one first
 	primary KeyID
 	ids     []KeyID // the primary one first
 	aeads   map[KeyID]cipher.AEAD
@@ -63,7 +63,7 @@ type Keyring struct {
 // New returns a keyring that seals under primary and opens under each of the
 // keys. A key given twice counts once.
 func New(primary Key, older ...Key) (*Keyring, error) {
-	k := &Keyring{master: primary, primary: primary.ID(), aeads: make(map[KeyID]cipher.AEAD)}
+	k := &Keyring{primary: primary.ID(), aeads: make(map[KeyID]cipher.AEAD)}
 	for _, key := range append([]Key{primary}, older...) {
 		id := key.ID()
 		if _, ok := k.aeads[id]; ok {
@@ -74,6 +74,7 @@ func New(primary Key, older ...Key) (*Keyring, error) {
 			return nil, fmt.Errorf("master key %s: %w", id, err)
 		}
 		k.ids = append(k.ids, id)
+		k.masters = append(k.masters, key)
 		k.aeads[id] = aead
 	}
 	return k, nil
@@ -180,10 +181,18 @@ func (k Key) ID() KeyID {
 // Derive returns 32 bytes for another purpose than sealing, named by label, from
 // the primary key (HKDF, RFC 5869). It is the same wherever the key is, and
 // another one once the key is rotated.
-func (k *Keyring) Derive(label string) []byte {
-	out, err := hkdf.Key(sha256.New, k.master[:], nil, label, KeySize)
-	if err != nil {
-		panic(err) // the length asked for is fixed and allowed
+func (k *Keyring) Derive(label string) []byte { return k.DeriveAll(label)[0] }
+
+// DeriveAll is Derive from every master key, the primary one first: what was made
+// with a key derived before a rotation is still recognized after it.
+func (k *Keyring) DeriveAll(label string) [][]byte {
+	all := make([][]byte, len(k.masters))
+	for i, master := range k.masters {
+		out, err := hkdf.Key(sha256.New, master[:], nil, label, KeySize)
+		if err != nil {
+			panic(err) // the length asked for is fixed and allowed
+		}
+		all[i] = out
 	}
-	return out
+	return all
 }

@@ -42,6 +42,10 @@ const (
 	sealedReserved  = "SELECT uuid, content_key FROM reservations WHERE uuid > ? ORDER BY uuid LIMIT ?"
 	replaceKey      = "UPDATE publications SET content_key = ? WHERE uuid = ?"
 	replaceReserved = "UPDATE reservations SET content_key = ? WHERE uuid = ?"
+	sealedAPI       = "SELECT license_key, api_secret FROM license_keys WHERE license_key > ? AND api_secret IS NOT NULL ORDER BY license_key LIMIT ?"
+	sealedWebhook   = "SELECT license_key, webhook_secret FROM license_keys WHERE license_key > ? AND webhook_secret IS NOT NULL ORDER BY license_key LIMIT ?"
+	replaceAPI      = "UPDATE license_keys SET api_secret = ? WHERE license_key = ?"
+	replaceWebhook  = "UPDATE license_keys SET webhook_secret = ? WHERE license_key = ?"
 	sealedAnswers   = "SELECT id, answer FROM claims WHERE id > ? AND answer IS NOT NULL ORDER BY id LIMIT ?"
 )
 
@@ -74,10 +78,11 @@ const resealBatch = 50
 
 // Reseal seals every content key again that is under an older master key than
 // the primary one, every answer that is kept for repeated requests, every secret
-// that is shared with a provider and what is kept of users, and returns how many
-// those were. It can be run beside everything else, stopped,
-// and run again; once it returns without an error older master keys are no
-// longer needed, unless a program that still seals under them runs.
+// that is shared with a provider or belongs to a license key, and what is kept of
+// users, and returns how many those were. It can be run beside everything else,
+// stopped, and run again; once it returns without an error older master keys are
+// no longer needed, unless a program that still seals under them runs. Readers
+// whom a meter has not met since the rotation are strangers to it without them.
 func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 	for _, table := range []sealedTable{
 		{sealedKeysAfter, replaceKey, contentKeyData},
@@ -85,6 +90,8 @@ func (s *Store) Reseal(ctx context.Context) (resealed int, err error) {
 		{sealedAnswers, answerClaim, answerData},
 		{sealedShared, replaceShared, secretData},
 		{sealedSnapshots, updateSnapshot, snapshotData},
+		{sealedAPI, replaceAPI, apiSecretData},
+		{sealedWebhook, replaceWebhook, webhookSecretData},
 	} {
 		for last, more := "", true; more; {
 			var n int

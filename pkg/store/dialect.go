@@ -34,6 +34,15 @@ type dialect struct {
 	// transaction. It is empty where a transaction locks everything.
 	forUpdate string
 
+	// forShare follows a SELECT whose rows nobody may change until the end of
+	// the transaction, but others may read in the same way.
+	forShare string
+
+	// upsert is the end of an INSERT into a table that, for rows which are there
+	// already by the columns of its key, changes other columns instead: each to
+	// what fresh makes of its name.
+	upsert func(key string) (clause string, fresh func(column string) string)
+
 	// isolation is that of transactions. Every transaction locks what its
 	// decision rests on, so that to read what is committed is enough.
 	isolation sql.IsolationLevel
@@ -67,4 +76,14 @@ func (d *dialect) text(query string) string {
 		return query
 	}
 	return d.rebind(query)
+}
+
+// onConflict is upsert in the words of SQLite and PostgreSQL.
+func onConflict(key string) (clause string, fresh func(column string) string) {
+	return " ON CONFLICT (" + key + ") DO UPDATE SET ", func(column string) string { return "excluded." + column }
+}
+
+// onDuplicate is upsert in the words of MySQL and MariaDB.
+func onDuplicate(string) (clause string, fresh func(column string) string) {
+	return " ON DUPLICATE KEY UPDATE ", func(column string) string { return "VALUES(" + column + ")" }
 }

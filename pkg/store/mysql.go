@@ -31,6 +31,8 @@ func mysqlDialect() (*dialect, error) {
 		open:          openMySQL,
 		lockMigration: lockMySQL,
 		forUpdate:     " FOR UPDATE",
+		forShare:      " LOCK IN SHARE MODE",
+		upsert:        onDuplicate,
 		isolation:     sql.LevelReadCommitted,
 		through:       throughMySQL,
 		shards:        counterShards,

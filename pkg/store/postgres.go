@@ -49,6 +49,8 @@ func postgresDialect() (*dialect, error) {
 		lockMigration: lockPostgres,
 		rebind:        numberPlaceholders,
 		forUpdate:     " FOR UPDATE",
+		forShare:      " FOR SHARE",
+		upsert:        onConflict,
 		isolation:     sql.LevelReadCommitted,
 		through:       func(string) string { return "" },
 		shards:        counterShards,

@@ -58,6 +58,7 @@ func sqliteDialect() (*dialect, error) {
 		open:            openSQLite,
 		beforeMigration: createSQLiteVersionTable,
 		through:         throughSQLite,
+		upsert:          onConflict,
 		grouped:         true,
 		shards:          1,
 		raced:           isSQLiteUnique,

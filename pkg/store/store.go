@@ -35,6 +35,9 @@ type Keyring interface {
 	Open(sealed, associatedData []byte) ([]byte, error)
 	// Stale reports whether sealed should be opened and sealed again.
 	Stale(sealed []byte) bool
+	// DeriveAll returns a key for another purpose from each master key, the
+	// primary one first.
+	DeriveAll(label string) [][]byte
 }
 
 // Options say which database to open and with what. All but Migrate are

@@ -86,6 +86,17 @@ func Run(t *testing.T, impl Implementation) {
 		"TestSecretsSealedAtRest":    testSecretsSealed,
 		"TestSpentTokensAreDropped":  testSpentTokensAreDropped,
 		"snapshots":                  testSnapshots,
+		"license keys":               testLicenseKeys,
+		"reading sessions":           testReadingSessions,
+		"one session":                testOneReadingSession,
+		"review":                     testReview,
+		"review ends":                testReviewEnds,
+		"blocked streak":             testBlockedStreak,
+		"closed month":               testCloseMonth,
+		"erased user":                testErase,
+		"meter rotation":             testMeterRotation,
+		"meter retention":            testSweep,
+		"admitted origins":           testAdmits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -25,6 +25,10 @@ var mayCall = map[string]string{
 	"GET /dashdata/data": "av", "GET /dashdata/overshared": "av", "PUT /dashdata/revoke/{id}": "ai", "GET /dashdata/publications": "apiv",
 	"DELETE /dashdata/publications/{id}": "ap", "GET /dashdata/user-licenses/{user}": "aiv", "GET /dashdata/license-events/{id}": "aiv",
 	"GET /dashdata/report-licenses": "av",
+	"GET /license-keys":             "av", "POST /license-keys": "a", "GET /license-keys/{key}": "av", "PUT /license-keys/{key}": "a",
+	"POST /license-keys/{key}/api-secret": "a", "POST /license-keys/{key}/webhook-secret": "a", "POST /license-keys/{key}/erasures": "a",
+	"GET /origins": "av", "POST /origins": "a", "DELETE /origins": "a",
+	"GET /reports/usage": "av", "GET /reports/tr_b1": "av", "POST /reports/closings": "a",
 
 	"GET /providers": "a", "POST /providers": "a", "GET /providers/{id}": "a", "PUT /providers/{id}": "a", "DELETE /providers/{id}": "a",
 	"GET /providers/{id}/secrets": "a", "POST /providers/{id}/secrets": "a", "PUT /providers/{id}/secrets/{kid}": "a",
@@ -34,7 +38,10 @@ var mayCall = map[string]string{
 	"GET /status/{id}": "", "POST /register/{id}": "", "PUT /renew/{id}": "", "PUT /return/{id}": "",
 	"DELETE /users/{user}/snapshots": "ai", "DELETE /snapshots": "a",
 	"GET /gateway/licenses": "", "GET /gateway/licenses/{id}": "", "POST /gateway/licenses": "", // whom the provider authorizes
-	"GET /reading-sessions.js": "", "GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
+	"GET /reading-sessions.js":  "",
+	"OPTIONS /reading-sessions": "", "POST /reading-sessions": "", // whom the license key admits
+	"OPTIONS /reading-sessions:batch": "", "POST /reading-sessions:batch": "",
+	"GET /hint/{id}": "", "GET /hint/{provider}/{id}": "",
 	"POST /dashdata/login": "", "GET /health": "", "GET /openapi.json": "", "GET /docs": "", "GET /resources/": "", "/": "",
 }
 
@@ -55,7 +62,7 @@ func walk(t *testing.T, r *rig, use func(c call, roles string)) {
 		if !ok {
 			continue
 		}
-		path = strings.NewReplacer("{id}", uuid.NewString(), "{alt_id}", "x", "{user}", "x", "{kid}", "k", "{name}", "n").Replace(path)
+		path = strings.NewReplacer("{id}", uuid.NewString(), "{alt_id}", "x", "{user}", "x", "{key}", "rs_X", "{kid}", "k", "{name}", "n").Replace(path)
 		c := call{method: method, path: path}
 		if method != http.MethodGet {
 			c.body = "{}"

@@ -16,6 +16,7 @@ type Metrics struct {
 	latency  *prometheus.HistogramVec
 	issued   *prometheus.HistogramVec
 	moves    *prometheus.CounterVec
+	reading  *prometheus.CounterVec
 	granted  *prometheus.CounterVec
 	refusals *prometheus.CounterVec
 }
@@ -43,8 +44,11 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lcp_gateway_refusals_total", Help: "Licenses that the gateway refused, by reason.",
 		}, []string{"reason"}),
+		reading: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "lcp_reading_events_total", Help: "Events of reading sessions, by what became of them.",
+		}, []string{"status"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves, m.granted, m.refusals} {
+	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves, m.granted, m.refusals, m.reading} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
@@ -69,6 +73,10 @@ func (m *Metrics) licenseDelivered(o delivery.Operation, by delivery.Mode, d tim
 
 func (m *Metrics) licenseRefused(reason delivery.Reason) {
 	m.refusals.WithLabelValues(string(reason)).Inc()
+}
+
+func (m *Metrics) readingEvents(status string, n int) {
+	m.reading.WithLabelValues(status).Add(float64(n))
 }
 
 func (m *Metrics) licenseMoved(event string) { m.moves.WithLabelValues(event).Inc() }

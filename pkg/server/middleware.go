@@ -37,7 +37,7 @@ func (s *server) wrap(next http.Handler) http.Handler {
 			r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if origin := r.Header.Get("Origin"); origin != "" && s.cors(w, r, origin) {
+		if origin := r.Header.Get("Origin"); origin != "" && !isReading(r.URL.Path) && s.cors(w, r, origin) {
 			return
 		}
 		if err := checkQuery(r.URL.RawQuery); err != nil {

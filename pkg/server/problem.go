@@ -13,6 +13,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/metering"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/sharedsecret"
@@ -152,6 +153,8 @@ func fieldProblems(err error) []FieldProblem {
 	case *license.FieldError:
 		return []FieldProblem{{e.Field, e.Reason}}
 	case *store.InvalidError:
+		return []FieldProblem{{e.Field, e.Reason}}
+	case *metering.FieldError:
 		return []FieldProblem{{e.Field, e.Reason}}
 	case *store.ExistsError:
 		return []FieldProblem{{e.Field, e.Error()}}

@@ -18,6 +18,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
+	"github.com/lcp-tools/lcp/pkg/metering"
 	"github.com/lcp-tools/lcp/pkg/provider"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -34,7 +35,8 @@ type Options struct {
 	Delivery        *delivery.Authorizer // of the gateway
 	FreshLink       *license.Template
 	Dashboard       Dashboard
-	Resources       string // folder that is served at /resources/; "" for none
+	Platform        metering.Platform // that COUNTER reports are of
+	Resources       string            // folder that is served at /resources/; "" for none
 	CORSOrigins     []string
 	TrustForward    bool // take the caller's address from X-Forwarded-For
 	Limits          Limits
@@ -134,6 +136,13 @@ func (s *server) routes() *http.ServeMux {
 	public("PUT /return/{id}", s.returnLicense)
 	public("GET /hint/{id}", s.hint)
 	public("GET /hint/{provider}/{id}", s.hint)
+
+	for _, path := range []string{"/reading-sessions", "/reading-sessions:batch"} {
+		public("OPTIONS "+path, s.readingPreflight)
+	}
+	public("POST /reading-sessions", s.reading(s.readingSession))
+	public("POST /reading-sessions:batch", s.reading(s.readingBatch))
+	s.billingRoutes(private)
 
 	mux.Handle("POST /dashdata/login", s.route("POST /dashdata/login", s.login))
 	dashboard("GET /dashdata/data", access.ReadFigures, s.dashboardData)

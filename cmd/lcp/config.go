@@ -44,6 +44,8 @@ type Config struct {
 	Resources     string        `yaml:"resources"` // folder that is served at /resources/
 	ProfileHelper ProfileHelper `yaml:"profile_helper"`
 
+	ReadingSessions ReadingSessions `yaml:"reading_sessions"`
+
 	Address           string        `yaml:"address"`     // where to listen; see listenAddress
 	OpsAddress        string        `yaml:"ops_address"` // of health and metrics; "" or off for none
 	TLS               TLS           `yaml:"tls"`
@@ -129,6 +131,8 @@ func defaultConfig() Config {
 		Dashboard:     Dashboard{ExcessiveSharingThreshold: 6},
 		ProfileHelper: ProfileHelper{Timeout: 2 * time.Second},
 
+		ReadingSessions: ReadingSessions{RetentionDays: 400, CloseDay: 5, PlatformID: "lcp", PlatformName: "lcp"},
+
 		OpsAddress:      "127.0.0.1:8990",
 		Limits:          Limits{PublicPerSecond: 200, LoginsPerMinute: 10},
 		ShutdownTimeout: 30 * time.Second,
@@ -213,6 +217,7 @@ func (c *Config) validate(f *configFaults) {
 	c.validateProviders(f)
 	c.validateAccess(f)
 	c.validateServer(f)
+	c.ReadingSessions.validate(f)
 }
 
 func (c *Config) validateLinks(f *configFaults) {

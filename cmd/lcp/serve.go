@@ -101,6 +101,11 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 			return serveOn(ctx, ops, operations(probes(c, service, pair), registry), TLS{}, time.Second, log)
 		})
 	}
+	books := c.ReadingSessions.bookkeeper(service.store, options.Delivery.Callbacks, log)
+	group.Go(func() error {
+		books.Run(ctx)
+		return nil
+	})
 	group.Go(func() error { return serveOn(ctx, main, server.Handler(options), c.TLS, c.ShutdownTimeout, log) })
 	a.notef("license server on %s, reached at %s", main.Addr(), c.PublicBaseURL)
 	log.InfoContext(ctx, "server started", "address", main.Addr().String(), "version", buildVersion())
@@ -181,6 +186,7 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *issuing, reg
 		Dashboard: server.Dashboard{
 			SharingThreshold: c.Dashboard.ExcessiveSharingThreshold, LimitToLast12Months: c.Dashboard.LimitToLast12Months,
 		},
+		Platform:  c.ReadingSessions.platform(),
 		Resources: c.Resources, CORSOrigins: c.CORSOrigins, TrustForward: c.TrustForwardedFor,
 		Limits:  server.Limits{PublicPerSecond: c.Limits.PublicPerSecond},
 		Metrics: metrics, Now: time.Now, Log: log,

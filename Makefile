@@ -8,7 +8,7 @@ GOFILES = $(shell git ls-files '*.go')
 PACKAGES := ./... ./testdata
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/lcp
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o bin/lcp ./cmd/lcp
@@ -35,6 +35,9 @@ bench: build ## measure lcp encrypt beside openssl and sha256sum (needs both, 2 
 
 bench-serve: build ## measure lcp serve beside the machine's own rates (needs some minutes; openssl, PostgreSQL if there)
 	go run ./scripts/bench-serve $(BENCHSERVE)
+
+bench-sessions: build ## measure how lcp serve takes reading sessions, and how long reports take
+	go run ./scripts/bench-sessions $(BENCHSESSIONS)
 
 fuzz: ## run every fuzz target for a while (FUZZTIME=30s)
 	scripts/fuzz.sh $(FUZZTIME)
@@ -69,4 +72,4 @@ bin/tools/built: scripts/tools/go.mod scripts/tools/go.sum
 	cd scripts/tools && go build -o ../../$(@D)/ tool
 	touch $@
 
-.PHONY: help build demo test race readers browser bench bench-serve fuzz fmt vet lint vuln cross samples clean
+.PHONY: help build demo test race readers browser bench bench-serve bench-sessions fuzz fmt vet lint vuln cross samples clean

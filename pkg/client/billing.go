@@ -61,23 +61,23 @@ func (c *Client) Forget(ctx context.Context, key, origin string) error {
 // Origins lists origins and rules about such.
 func (c *Client) Origins(ctx context.Context, key, state string) ([]api.Origin, error) {
 	return fetch[[]api.Origin](ctx, c, call{
-		method: http.MethodGet, path: []string{"origins"}, query: given("licenseKey", key, "state", state), limit: maxList,
+		method: http.MethodGet, path: []string{"origins"}, query: given(map[string]string{"licenseKey": key, "state": state}), limit: maxList,
 	})
 }
 
-// given returns names and values, those that are not empty.
-func given(pairs ...string) url.Values {
+// given returns the parameters that are not empty.
+func given(parameters map[string]string) url.Values {
 	q := url.Values{}
-	for i := 0; i < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			q.Set(pairs[i], pairs[i+1])
+	for name, value := range parameters {
+		if value != "" {
+			q.Set(name, value)
 		}
 	}
 	return q
 }
 
 func periodQuery(p api.Period) url.Values {
-	return given("licenseKey", p.LicenseKey, "from", p.From, "to", p.To, "groupBy", p.GroupBy)
+	return given(map[string]string{"licenseKey": p.LicenseKey, "from": p.From, "to": p.To, "groupBy": p.GroupBy})
 }
 
 // Usage reports what is billed.

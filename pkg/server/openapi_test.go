@@ -319,8 +319,6 @@ func kindOfType(t reflect.Type) string {
 		return "" // anything
 	case t == reflect.TypeFor[netip.Prefix]():
 		return "string"
-	case t.Kind() == reflect.Bool:
-		return "boolean"
 	case t.Kind() == reflect.Map:
 		return "object"
 	case t == reflect.TypeFor[[]byte]():

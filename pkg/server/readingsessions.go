@@ -8,6 +8,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -363,7 +364,7 @@ func (s *server) readingPreflight(w http.ResponseWriter, r *http.Request) error 
 	h.Set("Access-Control-Allow-Origin", from.sent)
 	h.Set("Access-Control-Allow-Methods", http.MethodPost)
 	h.Set("Access-Control-Allow-Headers", "Content-Type")
-	h.Set("Access-Control-Max-Age", fmt.Sprint(int(preflightAge/time.Second)))
+	h.Set("Access-Control-Max-Age", strconv.Itoa(int(preflightAge/time.Second)))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

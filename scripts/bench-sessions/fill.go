@@ -32,9 +32,9 @@ func (b *bench) fill(ctx context.Context, events int) error {
 		numbers(groups) + "INSERT OR IGNORE INTO usage_groups (key_id, name) SELECT 1, 'group-' || i FROM n",
 		numbers(events) + fmt.Sprintf("INSERT INTO reading_events (key_id, event, content, at, user_id, publication_id, origin_id, device, seconds, status, opened_at) "+
 			"SELECT 1, CAST(printf('%%016d', i) AS BLOB), zeroblob(8), %d + i, i %% 100000, i %% %d, 1, zeroblob(8), 60, 2, 0 FROM n", now().AddDate(-1, 0, 0).UnixMilli(), publications),
-		fmt.Sprintf("INSERT INTO usage_rollup SELECT 1, m.i, m.i, g.id, p.id, %d, %d, 0, 0, 0, 0, %d, %[1]d FROM "+
+		fmt.Sprintf("INSERT INTO usage_rollup SELECT 1, m.i, m.i, g.id, p.id, %d, %d, 0, 0, 0, 0, %d, %d FROM "+
 			"(WITH RECURSIVE n(i) AS (SELECT %d UNION ALL SELECT i + 1 FROM n WHERE i < %d) SELECT i FROM n) m, "+
-			"(SELECT id FROM usage_groups LIMIT %d) g, (SELECT id FROM usage_publications LIMIT %d) p", each, each*9, each*600, last-months+1, last, groups, publications),
+			"(SELECT id FROM usage_groups LIMIT %d) g, (SELECT id FROM usage_publications LIMIT %d) p", each, each*9, each*600, each, last-months+1, last, groups, publications),
 		"INSERT INTO usage_unique SELECT key_id, month, of_month, group_id, publication_id, started FROM usage_rollup",
 		"INSERT INTO usage_unique SELECT key_id, month, of_month, group_id, 0, SUM(started) FROM usage_rollup GROUP BY 1, 2, 3, 4",
 		"INSERT INTO usage_unique SELECT key_id, month, of_month, 0, publication_id, SUM(started) FROM usage_rollup GROUP BY 1, 2, 3, 5",

@@ -24,7 +24,9 @@ type Meter struct {
 }
 
 // Meter returns the part of the store that reading sessions are kept in.
-func (s *Store) Meter() *Meter {
+func (s *Store) Meter() *Meter { return s.meter }
+
+func newMeter(s *Store) *Meter {
 	m := &Meter{s: s, keys: s.keyring.DeriveAll("reading session tokens")}
 	for _, key := range m.keys {
 		sum := sha256.Sum256(key)

@@ -58,6 +58,7 @@ type Options struct {
 // Close it.
 type Store struct {
 	keyring Keyring
+	meter   *Meter
 	now     func() time.Time
 	dialect *dialect
 	writer  *sql.DB
@@ -87,6 +88,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{keyring: o.Keyring, now: o.Now, dialect: d, reads: make(map[string]*sql.Stmt)}
+	s.meter = newMeter(s)
 	if s.writer, s.reader, err = d.open(ctx, name.source); err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
 	}

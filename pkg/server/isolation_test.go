@@ -177,6 +177,21 @@ var trials = map[string][]trial{
 	"DELETE /providers/{id}/templates/{name}": {{own: 204, foreign: 404}},
 	"DELETE /providers/{id}":                  {{own: 403, foreign: 404}},
 
+	// License keys are a matter of the whole server.
+	"GET /license-keys":                       {{own: 403}},
+	"POST /license-keys":                      {{own: 403, body: func(*tenant) any { return object{"name": "Nevermore Academy"} }}},
+	"GET /license-keys/{key}":                 {{path: "/license-keys/rs_X", own: 403}},
+	"PUT /license-keys/{key}":                 {{path: "/license-keys/rs_X", own: 403, body: func(*tenant) any { return object{} }}},
+	"POST /license-keys/{key}/api-secret":     {{path: "/license-keys/rs_X/api-secret", own: 403}},
+	"POST /license-keys/{key}/webhook-secret": {{path: "/license-keys/rs_X/webhook-secret", own: 403}},
+	"POST /license-keys/{key}/erasures":       {{path: "/license-keys/rs_X/erasures", own: 403}},
+	"GET /origins":                            {{own: 403}},
+	"POST /origins":                           {{own: 403}},
+	"DELETE /origins":                         {{own: 403}},
+	"GET /reports/usage":                      {{own: 403}},
+	"GET /reports/tr_b1":                      {{own: 403}},
+	"POST /reports/closings":                  {{own: 403}},
+
 	"GET /dashdata/data":                 {{own: 200}},
 	"GET /dashdata/overshared":           {{own: 200}},
 	"GET /dashdata/publications":         {{own: 200}},

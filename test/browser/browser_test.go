@@ -56,15 +56,44 @@ func newLab(t *testing.T) *lab {
 	if dir := os.Getenv("LCP_SCREENSHOTS"); dir != "" {
 		l.shots = dir
 	}
-	l.lcp = filepath.Join(t.TempDir(), "lcp")
-	if out, err := exec.Command("go", "build", "-o", l.lcp, "../../cmd/lcp").CombinedOutput(); err != nil {
-		t.Fatalf("build lcp: %v\n%s", err, out)
+	var err error
+	if l.lcp, err = build(); err != nil {
+		t.Fatal(err)
 	}
 	return l
 }
 
+// build builds lcp for all tests, once.
+var build = sync.OnceValues(func() (string, error) {
+	lcp := filepath.Join(built, "lcp")
+	if out, err := exec.Command("go", "build", "-o", lcp, "../../cmd/lcp").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build lcp: %w\n%s", err, out)
+	}
+	return lcp, nil
+})
+
+// built is the folder of what is built.
+var built string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "browser-test-")
+	if err != nil {
+		panic(err)
+	}
+	built = dir
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
 // serve starts lcp serve with a configuration, and returns its address.
 func (l *lab) serve(t *testing.T, config string) string {
+	t.Helper()
+	return l.serveFrom(t, t.TempDir(), config)
+}
+
+// serveFrom is serve with its data in a folder.
+func (l *lab) serveFrom(t *testing.T, dir, config string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,7 +101,6 @@ func (l *lab) serve(t *testing.T, config string) string {
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	dir := t.TempDir()
 	file := filepath.Join(dir, "lcp.yaml")
 	text := fmt.Sprintf("public_base_url: http://%[1]s\naddress: %[1]s\nops_address: off\n%[2]s", address, config)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -103,6 +131,20 @@ func (l *lab) serve(t *testing.T, config string) string {
 			t.Fatalf("lcp serve does not answer: %v", err)
 		}
 	}
+}
+
+// lcpOn runs a command on the data in a folder, and returns what it printed.
+func (l *lab) lcpOn(t *testing.T, dir string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), l.lcp, append(args, "--data-dir", filepath.Join(dir, "data"))...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("lcp %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr.Bytes())
+	}
+	return out
 }
 
 // A network is all that a browser can reach, and notes what it asks for.

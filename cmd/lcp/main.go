@@ -32,13 +32,14 @@ func main() {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// Ctrl-C again goes at once. What was being written has no name yet.
-	context.AfterFunc(ctx, func() {
+	forget := context.AfterFunc(ctx, func() {
 		again := make(chan os.Signal, 1)
 		signal.Notify(again, os.Interrupt)
 		<-again
 		os.Exit(exitInterrupted)
 	})
 	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	forget() // so that stop does not begin it
 	stop()
 	os.Exit(code)
 }

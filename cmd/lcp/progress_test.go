@@ -69,7 +69,7 @@ func commands(cmd *cobra.Command) []*cobra.Command {
 // history of a shell: flags name files.
 func TestNoFlagTakesASecret(t *testing.T) {
 	t.Parallel()
-	harmless := map[string]bool{"key-type": true, "idempotency-key": true, "s3-kms-key": true}
+	harmless := map[string]bool{"key-type": true, "idempotency-key": true, "s3-kms-key": true, "license-key": true}
 	for _, cmd := range commands(newRootCommand(streams{})) {
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
 			for _, secret := range []string{"pass", "key", "secret", "token", "credential", "hash"} {

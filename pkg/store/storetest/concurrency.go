@@ -103,8 +103,12 @@ func testGoroutines(t *testing.T, impl Implementation) {
 		})
 		return err
 	})
-	if got, err := s.License(ctx, shared.UUID); err != nil || *got.Copy != 10_000+goroutines {
-		t.Errorf("copy = %d, %v, want %d", *got.Copy, err, 10_000+goroutines)
+	stored, err := s.License(ctx, shared.UUID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *stored.Copy != 10_000+goroutines {
+		t.Errorf("copy = %d, want %d", *stored.Copy, 10_000+goroutines)
 	}
 }
 

@@ -137,7 +137,10 @@ type Progress struct {
 func (w *Worker) Process(ctx context.Context, item Item, progress Progress) (Record, error) {
 	begin := w.Now()
 	rec := Record{Source: item.Input, AltID: item.AltID, UUID: item.UUID}
-	before, _ := os.Stat(item.Input) // of what is not there, opening it tells
+	var before os.FileInfo
+	if w.DeleteSource { // a hundred thousand rows to pass over have no time for it
+		before, _ = os.Stat(item.Input) // of what is not there, opening it tells
+	}
 	err := w.process(ctx, item, &rec, progress)
 	if err == nil && w.DeleteSource {
 		w.deleteSource(item.Input, before, &rec)

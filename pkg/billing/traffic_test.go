@@ -23,7 +23,7 @@ import (
 const (
 	home     = metering.Origin("https://reader.example.org")
 	campus   = metering.Origin("https://a.campus.example")
-	library  = metering.Origin("https://b.library.campus.example")
+	library  = metering.Origin("https://b.books.campus.example")
 	reviewed = metering.Origin("https://new.example")
 	rejected = metering.Origin("https://copy.example")
 	closed   = metering.Origin("https://closed.example")

@@ -69,6 +69,9 @@ func (o *encryptOptions) checkWatch() error {
 	if o.journal == "" {
 		o.journal = filepath.Join(w.dir, watchJournal)
 	}
+	if info, err := os.Stat(w.dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("watch %q: not a folder: make it first", w.dir)
+	}
 	return o.checkOutputApart()
 }
 

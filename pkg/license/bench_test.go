@@ -28,7 +28,7 @@ func BenchmarkSign(b *testing.B) {
 			document := make([]byte, 1024)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := signer.Sign(document); err != nil {
+				if _, err := signer.Sign(b.Context(), document); err != nil {
 					b.Fatal(err)
 				}
 			}

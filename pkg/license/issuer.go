@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -46,7 +45,6 @@ type Issuer struct {
 	notBefore     time.Time // of the certificate
 	notAfter      time.Time
 	signatureHead string
-	signing       chan struct{} // holds a value for each signature being made
 }
 
 // NewIssuer checks the options and returns an issuer for them. All faults are
@@ -62,7 +60,6 @@ func NewIssuer(o Options) (*Issuer, error) {
 	}
 	i := &Issuer{
 		provider: o.Provider, signer: o.Signer, profiles: o.Profiles, links: slices.Clone(o.Links),
-		signing: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if o.Hint == "" {
 		f.add("hint", errMissing)
@@ -226,7 +223,7 @@ func (i *Issuer) sign(ctx context.Context, d *Document) error {
 	if err != nil {
 		return fmt.Errorf("bring the license into canonical form: %w", err)
 	}
-	if d.Signature, err = i.signInTurn(ctx, canonical); err != nil {
+	if d.Signature, err = i.signer.Sign(ctx, canonical); err != nil {
 		return fmt.Errorf("license %s: %w", d.ID, err)
 	}
 	value := d.Signature.Value
@@ -237,20 +234,6 @@ func (i *Issuer) sign(ctx context.Context, d *Document) error {
 	raw = append(raw, signatureTail...)
 	d.raw = raw
 	return nil
-}
-
-// signInTurn signs when its turn comes, in the order of arrival and as many at a
-// time as there are processors. A signature with RSA is most of the work of a
-// license: without turns, dozens of them share the processors, all of them are
-// late, and so is whatever else there is to do in between.
-func (i *Issuer) signInTurn(ctx context.Context, canonical []byte) (signature.Signature, error) {
-	select {
-	case i.signing <- struct{}{}:
-		defer func() { <-i.signing }()
-		return i.signer.Sign(canonical)
-	case <-ctx.Done():
-		return signature.Signature{}, context.Cause(ctx)
-	}
 }
 
 // signatureHead and signatureTail stand around the value of a signature, and are

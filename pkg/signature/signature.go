@@ -8,6 +8,7 @@
 package signature
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -20,6 +21,8 @@ import (
 	"fmt"
 	"math/big"
 	"time"
+
+	"github.com/lcp-tools/lcp/pkg/fastrsa"
 )
 
 // Algorithms of signatures, by the URI that license documents carry.
@@ -73,9 +76,9 @@ func Algorithm(key crypto.PublicKey) (string, error) {
 // A Signer signs in the name of one certificate. It is safe for concurrent use
 // if its key is, as the keys of the standard library are.
 type Signer struct {
-	key         crypto.Signer
 	certificate *x509.Certificate
 	algorithm   string
+	queue       *queue
 }
 
 // NewSigner returns a signer for a certificate and its private key. The errors
@@ -90,7 +93,23 @@ func NewSigner(key crypto.Signer, certificate *x509.Certificate) (*Signer, error
 	if !ok || !public.Equal(key.Public()) {
 		return nil, ErrKeyMismatch
 	}
-	return &Signer{key: key, certificate: certificate, algorithm: algorithm}, nil
+	return &Signer{certificate: certificate, algorithm: algorithm, queue: queueFor(key, algorithm)}, nil
+}
+
+// queueFor returns a queue that signs with key, RSA as fast as can be had.
+func queueFor(key crypto.Signer, algorithm string) *queue {
+	if k, ok := key.(*rsa.PrivateKey); ok {
+		if fast := fastrsa.New(k); fast != nil {
+			return newQueue(fast.Batch(), fast.Sign)
+		}
+	}
+	return newQueue(1, func(digests [][sha256.Size]byte) ([][]byte, error) {
+		value, err := key.Sign(rand.Reader, digests[0][:], crypto.SHA256)
+		if err == nil && algorithm == ECDSASHA256 {
+			value, err = fixedWidth(value)
+		}
+		return [][]byte{value}, err
+	})
 }
 
 // Certificate returns the signer's certificate, not to be modified.
@@ -99,13 +118,11 @@ func (s *Signer) Certificate() *x509.Certificate { return s.certificate }
 // Algorithm returns the URI of the signer's algorithm.
 func (s *Signer) Algorithm() string { return s.algorithm }
 
-// Sign signs a document in canonical form, as Canonical or Signed returns it.
-func (s *Signer) Sign(canonical []byte) (Signature, error) {
-	digest := sha256.Sum256(canonical)
-	value, err := s.key.Sign(rand.Reader, digest[:], crypto.SHA256)
-	if err == nil && s.algorithm == ECDSASHA256 {
-		value, err = fixedWidth(value)
-	}
+// Sign signs a document in canonical form, as Canonical or Signed returns it. It
+// waits for a turn: no more is signed at a time than there are processors for.
+// The error is that of the key, or the cause of ctx's end if that came first.
+func (s *Signer) Sign(ctx context.Context, canonical []byte) (Signature, error) {
+	value, err := s.queue.signature(ctx, sha256.Sum256(canonical))
 	if err != nil {
 		return Signature{}, fmt.Errorf("sign: %w", err)
 	}

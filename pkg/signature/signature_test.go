@@ -62,7 +62,7 @@ func TestSignVerify(t *testing.T) {
 				t.Fatal(err)
 			}
 			document := []byte(`{"a":1}`)
-			s, err := signer.Sign(document)
+			s, err := signer.Sign(t.Context(), document)
 			if err != nil || s.Algorithm != algorithm || signer.Algorithm() != algorithm {
 				t.Fatalf("Sign = %q, %v, want %q", s.Algorithm, err, algorithm)
 			}
@@ -110,7 +110,7 @@ func TestECDSASignatureHasFixedWidth(t *testing.T) {
 	short := 0
 	for i := 0; short < 2; i++ {
 		document := big.NewInt(int64(i)).Append(nil, 10)
-		s, err := signer.Sign(document)
+		s, err := signer.Sign(t.Context(), document)
 		if err != nil || len(s.Value) != 64 {
 			t.Fatalf("Sign gave %d bytes, %v, want 64", len(s.Value), err)
 		}

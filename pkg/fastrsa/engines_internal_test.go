@@ -1,0 +1,102 @@
+package fastrsa
+
+import (
+	"bytes"
+	"crypto"
+	crand "crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+)
+
+// random returns words of which some are all ones or zero, so that carries run far.
+func random(r *rand.Rand) (w words) {
+	for i := range w {
+		switch r.IntN(8) {
+		case 0:
+			w[i] = ^uint64(0)
+		case 1:
+			w[i] = 0
+		default:
+			w[i] = r.Uint64()
+		}
+	}
+	return w
+}
+
+func randomModulus(r *rand.Rand) modulus {
+	n := random(r)
+	n[0] |= 1
+	n[wordCount-1] |= 1 << 63
+	return newModulus(n.big())
+}
+
+// montgomery computes x·y/2^shift modulo n by other means.
+func montgomery(x, y, n *big.Int, shift uint) *big.Int {
+	r := new(big.Int).Lsh(big.NewInt(1), shift)
+	z := new(big.Int).Mul(x, y)
+	return z.Mod(z.Mul(z, r.ModInverse(r, n)), n)
+}
+
+func TestModulus(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 2000 {
+		m := randomModulus(r)
+		n := m.n.big()
+		x, high := random(r), random(r)
+		y := newWords(new(big.Int).Mod(randomBig(r), n))
+		var z words
+		m.mul(&z, &x, &y)
+		if want := montgomery(x.big(), y.big(), n, 1024); z.big().Cmp(want) != 0 {
+			t.Fatalf("%x * %x mod %x = %x, want %x", x, y, m.n, z, want)
+		}
+		m.reduce(&z, &x, &high)
+		want := new(big.Int).Lsh(high.big(), 1024)
+		if want.Mod(want.Add(want, x.big()), n); z.big().Cmp(want) != 0 {
+			t.Fatalf("%x %x mod %x = %x, want %x", high, x, m.n, z, want)
+		}
+		a := newWords(new(big.Int).Mod(x.big(), n))
+		m.sub(&z, &a, &y)
+		if want.Sub(a.big(), y.big()).Mod(want, n); z.big().Cmp(want) != 0 {
+			t.Fatalf("%x - %x mod %x = %x, want %x", a, y, m.n, z, want)
+		}
+		got := addProduct(&a, &x, &y)
+		if want.Mul(x.big(), y.big()).Add(want, a.big()); new(big.Int).SetBytes(got).Cmp(want) != 0 {
+			t.Fatalf("%x + %x * %x = %x, want %x", a, x, y, got, want)
+		}
+	}
+}
+
+func randomBig(r *rand.Rand) *big.Int { w := random(r); return w.big() }
+
+// A key whose numbers are wrong gives right signatures all the same, for they are
+// verified and made anew by crypto/rsa.
+func TestWrongSignaturesAreNotHandedOut(t *testing.T) {
+	t.Parallel()
+	private, err := rsa.GenerateKey(crand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := New(private)
+	if k == nil {
+		t.Skip("nothing here is faster on this processor")
+	}
+	k.qInv[3] ^= 1
+	digests := [][sha256.Size]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
+	if rsa.VerifyPKCS1v15(&private.PublicKey, crypto.SHA256, digests[0][:], k.sign(digests[:1])[0]) == nil {
+		t.Fatal("the fault has no effect")
+	}
+	got, err := k.Sign(digests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, d := range digests {
+		want, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, d[:])
+		if err != nil || !bytes.Equal(got[i], want) {
+			t.Errorf("signature %d is not that of crypto/rsa: %v", i, err)
+		}
+	}
+}

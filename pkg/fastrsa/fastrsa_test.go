@@ -1,0 +1,102 @@
+package fastrsa_test
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"testing"
+
+	"github.com/lcp-tools/lcp/pkg/fastrsa"
+)
+
+func newKey(t testing.TB, bits int) *rsa.PrivateKey {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// Keys that are not made for what is here are left to crypto/rsa.
+func TestOtherKeys(t *testing.T) {
+	t.Parallel()
+	if fastrsa.New(newKey(t, 3072)) != nil {
+		t.Error("New takes a key of 3072 bits")
+	}
+	uneven := newKey(t, 2048)
+	uneven.Primes = append(uneven.Primes, uneven.Primes[0])
+	if fastrsa.New(uneven) != nil {
+		t.Error("New takes a key with three primes")
+	}
+	twice := newKey(t, 2048)
+	twice.Primes[1] = twice.Primes[0]
+	if fastrsa.New(twice) != nil {
+		t.Error("New takes a key whose primes are the same")
+	}
+}
+
+// BenchmarkSign compares with crypto/rsa, one processor each.
+func BenchmarkSign(b *testing.B) {
+	key := newKey(b, 2048)
+	rate := func(b *testing.B, n int) {
+		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "signatures/s")
+	}
+	b.Run("crypto-rsa", func(b *testing.B) {
+		digest := sha256.Sum256(nil)
+		for b.Loop() {
+			if _, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digest[:]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		rate(b, 1)
+	})
+	fast := fastrsa.New(key)
+	if fast == nil {
+		b.Skip("nothing here is faster on this processor")
+	}
+	for _, n := range []int{1, fast.Batch()} {
+		b.Run(fmt.Sprintf("%d-at-a-time", n), func(b *testing.B) {
+			digests := make([][sha256.Size]byte, n)
+			for b.Loop() {
+				if _, err := fast.Sign(digests); err != nil {
+					b.Fatal(err)
+				}
+			}
+			rate(b, n)
+		})
+	}
+}
+
+// FuzzSign compares with crypto/rsa.
+func FuzzSign(f *testing.F) {
+	key := newKey(f, 2048)
+	fast := fastrsa.New(key)
+	if fast == nil {
+		f.Skip("nothing here is faster on this processor")
+	}
+	f.Add([]byte("license"), uint8(1))
+	f.Add([]byte("license"), uint8(9))
+	f.Fuzz(func(t *testing.T, text []byte, count uint8) {
+		digests := make([][sha256.Size]byte, count)
+		for i := range digests {
+			digests[i] = sha256.Sum256(append(text, byte(i)))
+		}
+		got, err := fast.Sign(digests)
+		if err != nil || len(got) != len(digests) {
+			t.Fatalf("%d signatures of %d, %v", len(got), len(digests), err)
+		}
+		for i := range digests {
+			want, err := rsa.SignPKCS1v15(nil, key, crypto.SHA256, digests[i][:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got[i], want) {
+				t.Errorf("signature %d of %d differs from that of crypto/rsa", i, count)
+			}
+		}
+	})
+}

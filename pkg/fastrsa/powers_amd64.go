@@ -1,0 +1,13 @@
+package fastrsa
+
+import "golang.org/x/sys/cpu"
+
+func newPowers(primes *[2]prime) powers {
+	switch x86 := &cpu.X86; {
+	case x86.HasAVX512F && x86.HasAVX512IFMA:
+		return newLanePowers(primes)
+	case x86.HasADX && x86.HasBMI2:
+		return &wordPowers{primes}
+	}
+	return nil
+}

@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package fastrsa
+
+// newPowers knows of nothing faster than crypto/rsa on this processor.
+func newPowers(*[2]prime) powers { return nil }

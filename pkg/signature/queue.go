@@ -1,0 +1,123 @@
+package signature
+
+import (
+	"context"
+	"crypto/sha256"
+	"runtime"
+	"slices"
+	"sync"
+)
+
+// A queue signs digests in the order of their arrival, on as many processors at
+// a time as there are, and on each a batch at a time. A signature with RSA is most
+// of the work of a license: without a queue dozens of them share the processors,
+// all of them are late, and so is whatever else there is to do in between.
+//
+// Nothing runs in the background: those who wait take turns in signing for those
+// who came after them.
+type queue struct {
+	batch int // how many digests are signed in the time of one
+	sign  func(digests [][sha256.Size]byte) ([][]byte, error)
+
+	mu      sync.Mutex
+	free    int     // processors that nobody signs on; 0 if anyone is waiting
+	waiting []*turn // in the order of arrival
+}
+
+// A turn is a digest that somebody waits for the signature of.
+type turn struct {
+	digest [sha256.Size]byte
+	value  []byte
+	err    error
+	ready  chan bool // true: it is on the one who waits to sign; false: value or err is there
+}
+
+func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queue {
+	return &queue{batch: batch, sign: sign, free: runtime.GOMAXPROCS(0)}
+}
+
+// signature returns the signature of a digest. The error is that of signing, or
+// the cause of ctx's end if that came first.
+func (q *queue) signature(ctx context.Context, digest [sha256.Size]byte) ([]byte, error) {
+	t := &turn{digest: digest, ready: make(chan bool, 1)}
+	leads := q.join(t)
+	if !leads {
+		select {
+		case leads = <-t.ready:
+		case <-ctx.Done():
+			if q.leave(t) {
+				return nil, context.Cause(ctx)
+			}
+			leads = <-t.ready // somebody has begun to sign for t
+		}
+	}
+	if leads {
+		q.lead(t)
+	}
+	return t.value, t.err
+}
+
+// join says whether t can sign at once, and lets it wait otherwise.
+func (q *queue) join(t *turn) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.free > 0 {
+		q.free--
+		return true
+	}
+	q.waiting = append(q.waiting, t)
+	return false
+}
+
+// leave says whether t was still waiting, which it no longer does.
+func (q *queue) leave(t *turn) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	i := slices.Index(q.waiting, t)
+	if i < 0 {
+		return false
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	return true
+}
+
+// lead signs for t and for those who have waited longest.
+func (q *queue) lead(t *turn) {
+	defer q.handOver()
+	turns := append([]*turn{t}, q.take(q.batch-1)...)
+	digests := make([][sha256.Size]byte, len(turns))
+	for i, t := range turns {
+		digests[i] = t.digest
+	}
+	values, err := q.sign(digests)
+	for i, t := range turns {
+		if t.err = err; err == nil {
+			t.value = values[i]
+		}
+	}
+	for _, t := range turns[1:] {
+		t.ready <- false
+	}
+}
+
+// take returns up to n of those who have waited longest, who then no longer wait.
+func (q *queue) take(n int) []*turn {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n = min(n, len(q.waiting))
+	first := slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return first
+}
+
+// handOver leaves a processor to the one who has waited longest.
+func (q *queue) handOver() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.free++
+		return
+	}
+	q.waiting[0].ready <- true
+	q.waiting = slices.Delete(q.waiting, 0, 1)
+}

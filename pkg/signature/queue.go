@@ -8,10 +8,10 @@ import (
 	"sync"
 )
 
-// A queue signs digests in the order of their arrival, on as many processors at
-// a time as there are, and on each a batch at a time. A signature with RSA is most
-// of the work of a license: without a queue dozens of them share the processors,
-// all of them are late, and so is whatever else there is to do in between.
+// A queue signs digests in the order of their arrival. A signature with RSA is
+// most of the work of a license: without a queue dozens of them share the
+// processors, all of them are late, and so is whatever else there is to do in
+// between. Where a batch takes no longer than one, batches fill up meanwhile.
 //
 // Nothing runs in the background: those who wait take turns in signing for those
 // who came after them.
@@ -20,7 +20,7 @@ type queue struct {
 	sign  func(digests [][sha256.Size]byte) ([][]byte, error)
 
 	mu      sync.Mutex
-	free    int     // processors that nobody signs on; 0 if anyone is waiting
+	free    int     // how many more can sign at a time; 0 if anyone is waiting
 	waiting []*turn // in the order of arrival
 }
 
@@ -32,8 +32,14 @@ type turn struct {
 	ready  chan bool // true: it is on the one who waits to sign; false: value or err is there
 }
 
+// newQueue returns a queue that signs on all processors, or on half of them if it
+// signs in batches: the more there are at a time, the fewer of them are full.
 func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queue {
-	return &queue{batch: batch, sign: sign, free: runtime.GOMAXPROCS(0)}
+	q := &queue{batch: batch, sign: sign, free: runtime.GOMAXPROCS(0)}
+	if batch > 1 {
+		q.free = (q.free + 1) / 2
+	}
+	return q
 }
 
 // signature returns the signature of a digest. The error is that of signing, or
@@ -84,6 +90,10 @@ func (q *queue) leave(t *turn) bool {
 // lead signs for t and for those who have waited longest.
 func (q *queue) lead(t *turn) {
 	defer q.handOver()
+	if q.batch > 1 {
+		// Whoever is about to ask for a signature comes first, and is signed for along.
+		runtime.Gosched()
+	}
 	turns := append([]*turn{t}, q.take(q.batch-1)...)
 	digests := make([][sha256.Size]byte, len(turns))
 	for i, t := range turns {
@@ -110,7 +120,7 @@ func (q *queue) take(n int) []*turn {
 	return first
 }
 
-// handOver leaves a processor to the one who has waited longest.
+// handOver lets the one who has waited longest sign next.
 func (q *queue) handOver() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -14,6 +14,7 @@ package fastrsa
 
 import (
 	"crypto"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
@@ -50,10 +51,14 @@ type powers interface {
 	raise(residues [][2]words)
 }
 
-// New returns what signs with key, or nil if nothing here is faster than
-// crypto/rsa: on another processor, or for a key that is not the product of two
-// primes of 1024 bits.
+// New returns what signs with key, or nil where crypto/rsa has to: on a processor
+// for which nothing here is faster, for a key that is not the product of two
+// primes of 1024 bits, and where the program was told to use validated
+// cryptography only (GODEBUG=fips140=on).
 func New(key *rsa.PrivateKey) *Key {
+	if fips140.Enabled() {
+		return nil
+	}
 	if len(key.Primes) != 2 || key.N.BitLen() != 8*modulusBytes {
 		return nil
 	}

@@ -3,10 +3,13 @@ package fastrsa_test
 import (
 	"bytes"
 	"crypto"
+	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"fmt"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/lcp-tools/lcp/pkg/fastrsa"
@@ -36,6 +39,22 @@ func TestOtherKeys(t *testing.T) {
 	twice.Primes[1] = twice.Primes[0]
 	if fastrsa.New(twice) != nil {
 		t.Error("New takes a key whose primes are the same")
+	}
+}
+
+// Where cryptography has to be validated, what is here is not used.
+func TestValidatedOnly(t *testing.T) {
+	t.Parallel()
+	if fips140.Enabled() {
+		if fastrsa.New(newKey(t, 2048)) != nil {
+			t.Error("New takes a key in FIPS 140-3 mode")
+		}
+		return
+	}
+	cmd := exec.Command(os.Args[0], "-test.run=^TestValidatedOnly$")
+	cmd.Env = append(os.Environ(), "GODEBUG=fips140=on")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

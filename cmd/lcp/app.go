@@ -113,10 +113,10 @@ func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.
 // keyring takes the master key from the environment, or from the file that is
 // made on first use.
 func (a *app) keyring(c Config) (*keyring.Keyring, error) {
-	if text := os.Getenv("LCP_MASTER_KEY"); text != "" {
+	if text := os.Getenv(masterKeyVariable); text != "" {
 		keys, err := keyring.Parse(text)
 		if err != nil {
-			return nil, fmt.Errorf("LCP_MASTER_KEY: %w", err)
+			return nil, fmt.Errorf("%s: %w", masterKeyVariable, err)
 		}
 		return keys, nil
 	}

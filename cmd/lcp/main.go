@@ -153,6 +153,8 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newTokenCommand(app),
 		newServeCommand(app),
 		newUsersCommand(app),
+		newAuditCommand(app),
+		newMasterKeyCommand(app),
 		newLicenseKeysCommand(app),
 		newOriginsCommand(app),
 		newSessionsCommand(app),

@@ -70,39 +70,57 @@ func LoadOrCreate(path string) (k *Keyring, created bool, err error) {
 // keyring that the file now holds. What is already sealed still opens, and is
 // Stale. Programs that run keep the keys they loaded until they load them again.
 //
-// The file is replaced at once or not at all. Two rotations at the same time
-// are refused, since one of the two new keys would be lost.
+// The file is replaced at once or not at all. Two changes at the same time are
+// refused, since one of them would be lost.
 func Rotate(path string) (*Keyring, error) {
+	return change(path, "rotate", func(texts []string) ([]string, error) {
+		if len(texts) == maxKeys {
+			return nil, fmt.Errorf("key file %q: it has %d keys, remove those that are no longer needed", path, maxKeys)
+		}
+		return append([]string{NewKey().Base64()}, texts...), nil
+	})
+}
+
+// Prune removes all keys but the primary one from the file at path and returns
+// the keyring that the file now holds. What is sealed under another key is lost
+// by that: whoever calls it has sealed everything again. The file is replaced as
+// Rotate does it.
+func Prune(path string) (*Keyring, error) {
+	return change(path, "prune", func(texts []string) ([]string, error) { return texts[:1], nil })
+}
+
+// change replaces the lines of the key file at path that hold keys.
+func change(path, verb string, edit func(texts []string) ([]string, error)) (*Keyring, error) {
 	next := path + ".new"
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("rotate key file %q: another rotation is under way (if none is, remove %q): %w", path, next, err)
+		return nil, fmt.Errorf("%s key file %q: it is being changed by somebody else (if not, remove %q): %w", verb, path, next, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("rotate key file: %w", err)
+		return nil, fmt.Errorf("%s key file: %w", verb, err)
 	}
-	if err := rotateInto(f, path); err != nil {
+	if err := changeInto(f, path, edit); err != nil {
 		os.Remove(next) // what counts is the first error
-		return nil, fmt.Errorf("rotate key file: %w", err)
+		return nil, fmt.Errorf("%s key file: %w", verb, err)
 	}
 	if err := syncDir(filepath.Dir(path)); err != nil {
-		return nil, fmt.Errorf("rotate key file: %w", err)
+		return nil, fmt.Errorf("%s key file: %w", verb, err)
 	}
 	return Load(path)
 }
 
-// rotateInto writes a new key and those at path to f, closes it, and moves it
-// to path.
-func rotateInto(f *os.File, path string) error {
-	_, texts, err := load(path) // while f keeps other rotations out
-	if err == nil && len(texts) == maxKeys {
-		err = fmt.Errorf("key file %q: it has %d keys, remove those that are no longer needed", path, maxKeys)
+// changeInto writes the keys at path, as edited, to f, closes it, and moves it to
+// path.
+func changeInto(f *os.File, path string, edit func([]string) ([]string, error)) error {
+	_, texts, err := load(path) // while f keeps other changes out
+	if err == nil {
+		texts, err = edit(texts)
 	}
 	if err != nil {
 		f.Close() // nothing was written
 		return err
 	}
-	if err := writeKeys(f, append([]string{NewKey().Base64()}, texts...)); err != nil {
+	if err := writeKeys(f, texts); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

@@ -190,3 +190,31 @@ func TestRotateTwice(t *testing.T) {
 		t.Errorf("Rotate = %v, want ErrNotExist", err)
 	}
 }
+
+// What was sealed again under the new key opens without the old one.
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "master.key")
+	first, _, err := keyring.LoadOrCreate(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := keyring.Rotate(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pruned, err := keyring.Prune(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids := pruned.Keys(); len(ids) != 1 || ids[0] != second.Keys()[0] {
+		t.Errorf("Keys = %v after %v", ids, second.Keys())
+	}
+	if got, err := pruned.Open(second.Seal([]byte("secret"), nil), nil); err != nil || string(got) != "secret" {
+		t.Errorf("Open = %q, %v", got, err)
+	}
+	if _, err := pruned.Open(first.Seal([]byte("secret"), nil), nil); !errors.Is(err, keyring.ErrUnknownKey) {
+		t.Errorf("Open of what the old key sealed = %v, want ErrUnknownKey", err)
+	}
+	alone(t, path)
+}

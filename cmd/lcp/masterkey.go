@@ -1,0 +1,173 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/lcp-tools/lcp/pkg/keyring"
+	"github.com/lcp-tools/lcp/pkg/store"
+)
+
+func newMasterKeyCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "master-key",
+		Short: "Replace the key that content keys are sealed with",
+		Long: `Replace the master key, with which content keys and shared secrets are sealed in the
+database, step by step:
+
+  lcp master-key rotate   puts a new key first in the key file; the old ones still open
+                          Now restart lcp serve wherever it runs, with the new key file.
+  lcp master-key reseal   seals everything again under the new key, beside all other work
+  lcp master-key prune    removes the old keys, once nothing needs them
+
+With LCP_MASTER_KEY in place of a key file, put a new key before the old one in it, with
+a comma, restart, run lcp master-key reseal, and take the old one out. Keep a copy of
+every key for as long as backups that were made under it.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newMasterKeyShowCommand(a), newMasterKeyRotateCommand(a), newMasterKeyResealCommand(a), newMasterKeyPruneCommand(a))
+	return cmd
+}
+
+// masterKeyVariable holds the master keys where a key file is not wanted.
+const masterKeyVariable = "LCP_MASTER_KEY"
+
+// keyFile returns the path of the key file. It fails where keys come from the
+// environment, which no command can change.
+func (a *app) keyFile() (string, error) {
+	c, err := a.config()
+	if err != nil {
+		return "", err
+	}
+	if os.Getenv(masterKeyVariable) != "" {
+		return "", &hinted{
+			errors.New("the master keys are in " + masterKeyVariable + ", not in a file"),
+			"change that variable, as lcp master-key --help tells",
+		}
+	}
+	return filepath.Join(c.DataDir, keyringFile), nil
+}
+
+// printKeys prints the identifiers of keys, which tell nothing of the keys.
+func (a *app) printKeys(keys *keyring.Keyring) error {
+	for i, id := range keys.Keys() {
+		use := "opens"
+		if i == 0 {
+			use = "seals and opens"
+		}
+		if _, err := fmt.Fprintf(a.out, "%s  %s\n", id, use); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func newMasterKeyShowCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "show",
+		Short: "Print the identifiers of the master keys",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			c, err := a.config()
+			if err != nil {
+				return err
+			}
+			if err := makeDataDir(c.DataDir); err != nil {
+				return err
+			}
+			keys, err := a.keyring(c)
+			if err != nil {
+				return err
+			}
+			return a.printKeys(keys)
+		},
+	}
+}
+
+func newMasterKeyRotateCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "rotate",
+		Short: "Put a new master key before those in the key file",
+		Long: `Put a new master key before those in the key file. Programs that run go on with the
+keys that they have read, and cannot open what is sealed from now on: restart
+lcp serve, and run lcp master-key reseal after that.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := a.keyFile()
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			// The store is opened first: with keys that do not belong to it nothing is rotated.
+			return a.withStore(ctx, func(s *store.Store) error {
+				keys, err := keyring.Rotate(file)
+				if err != nil {
+					return err
+				}
+				a.notef("%s begins with a new key: copy it to the other servers, restart lcp serve, then run lcp master-key reseal", file)
+				if err := s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "master key rotated", Target: keys.Keys()[0].String()}); err != nil {
+					return err
+				}
+				return a.printKeys(keys)
+			})
+		},
+	}
+}
+
+func newMasterKeyResealCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reseal",
+		Short: "Seal everything again that is under an older master key",
+		Long: `Seal everything again that is under an older master key than the first one, in small
+steps beside all other work, and print how much that was. A run that was stopped is
+taken up by the next.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			return a.withStore(ctx, func(s *store.Store) error {
+				n, err := s.Reseal(ctx)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintln(a.out, n)
+				return err
+			})
+		},
+	}
+}
+
+func newMasterKeyPruneCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "prune",
+		Short: "Remove all master keys but the first from the key file",
+		Long: `Seal again what is still under an older master key, then remove all keys but the first
+from the key file. Do so when every lcp serve runs with the new key. Where use is
+billed, do so when the months before the rotation are closed: readers who were last
+seen under a removed key are counted as new ones.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			file, err := a.keyFile()
+			if err != nil {
+				return err
+			}
+			ctx := cmd.Context()
+			return a.withStore(ctx, func(s *store.Store) error {
+				if _, err := s.Reseal(ctx); err != nil {
+					return err
+				}
+				keys, err := keyring.Prune(file)
+				if err != nil {
+					return err
+				}
+				if err := s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "master keys pruned", Target: keys.Keys()[0].String()}); err != nil {
+					return err
+				}
+				return a.printKeys(keys)
+			})
+		},
+	}
+}

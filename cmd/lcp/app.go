@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/lcp-tools/lcp/pkg/certificate"
-	"github.com/lcp-tools/lcp/pkg/keyring"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
@@ -95,7 +94,7 @@ func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.
 	if err := makeDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
-	keys, err := a.keyring(c)
+	keys, err := a.keyring(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -108,27 +107,6 @@ func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.
 		return nil, fmt.Errorf("open the store in %s: %w", c.DataDir, err)
 	}
 	return s, nil
-}
-
-// keyring takes the master key from the environment, or from the file that is
-// made on first use.
-func (a *app) keyring(c Config) (*keyring.Keyring, error) {
-	if text := os.Getenv(masterKeyVariable); text != "" {
-		keys, err := keyring.Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", masterKeyVariable, err)
-		}
-		return keys, nil
-	}
-	file := filepath.Join(c.DataDir, keyringFile)
-	keys, created, err := keyring.LoadOrCreate(file)
-	if err != nil {
-		return nil, err
-	}
-	if created {
-		a.notef("made a master key in %s: keep a copy of it, content keys cannot be read without", file)
-	}
-	return keys, nil
 }
 
 // provider loads the configured certificate, or the one for tests, which is made

@@ -43,6 +43,7 @@ type Config struct {
 	JWT           JWT           `yaml:"jwt"`
 	Resources     string        `yaml:"resources"` // folder that is served at /resources/
 	ProfileHelper ProfileHelper `yaml:"profile_helper"`
+	MasterKey     MasterKey     `yaml:"master_key"`
 
 	ReadingSessions ReadingSessions `yaml:"reading_sessions"`
 
@@ -106,6 +107,11 @@ type ProfileHelper struct {
 	Command  []string      `yaml:"command"`  // program and arguments
 	Profiles []string      `yaml:"profiles"` // URIs; all but the basic one if empty
 	Timeout  time.Duration `yaml:"timeout"`
+}
+
+// MasterKey is where the master keys come from instead of a file.
+type MasterKey struct {
+	Command []string `yaml:"command"` // program and arguments
 }
 
 // TLS names the files of the server's certificate for https and its key.

@@ -1,10 +1,12 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -24,9 +26,10 @@ database, step by step:
   lcp master-key reseal   seals everything again under the new key, beside all other work
   lcp master-key prune    removes the old keys, once nothing needs them
 
-With LCP_MASTER_KEY in place of a key file, put a new key before the old one in it, with
-a comma, restart, run lcp master-key reseal, and take the old one out. Keep a copy of
-every key for as long as backups that were made under it.`,
+Where LCP_MASTER_KEY or the program of master_key.command takes the place of the key
+file, put a new key before the old one there, with a comma, restart, run lcp master-key
+reseal, and take the old one out. Keep a copy of every key for as long as backups that
+were made under it.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newMasterKeyShowCommand(a), newMasterKeyRotateCommand(a), newMasterKeyResealCommand(a), newMasterKeyPruneCommand(a))
@@ -36,17 +39,73 @@ every key for as long as backups that were made under it.`,
 // masterKeyVariable holds the master keys where a key file is not wanted.
 const masterKeyVariable = "LCP_MASTER_KEY"
 
-// keyFile returns the path of the key file. It fails where keys come from the
-// environment, which no command can change.
+// keyring takes the master keys from the environment, from the configured
+// program, or from the file that is made on first use.
+func (a *app) keyring(ctx context.Context, c Config) (*keyring.Keyring, error) {
+	if text := os.Getenv(masterKeyVariable); text != "" {
+		keys, err := keyring.Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", masterKeyVariable, err)
+		}
+		return keys, nil
+	}
+	if len(c.MasterKey.Command) > 0 {
+		keys, err := a.commandKeys(ctx, c.MasterKey.Command)
+		if err != nil {
+			return nil, fmt.Errorf("master_key.command: %w", err)
+		}
+		return keys, nil
+	}
+	file := filepath.Join(c.DataDir, keyringFile)
+	keys, created, err := keyring.LoadOrCreate(file)
+	if err != nil {
+		return nil, err
+	}
+	if created {
+		a.notef("made a master key in %s: keep a copy of it, content keys cannot be read without", file)
+	}
+	return keys, nil
+}
+
+// keyCommandTimeout is how long a key management service may take.
+const keyCommandTimeout = 30 * time.Second
+
+// commandKeys reads the master keys that a program prints. The program has our
+// environment, where its credentials for a key management service may be.
+func (a *app) commandKeys(ctx context.Context, argv []string) (*keyring.Keyring, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, keyCommandTimeout,
+		fmt.Errorf("%s did not end within %s", argv[0], keyCommandTimeout))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the operator says what to run
+	cmd.Stderr, cmd.WaitDelay = a.err, time.Second
+	out, err := cmd.Output()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", argv[0], err)
+	}
+	return keyring.Parse(string(out))
+}
+
+// keyFile returns the path of the key file. It fails where keys come from
+// elsewhere, which no command can change.
 func (a *app) keyFile() (string, error) {
 	c, err := a.config()
 	if err != nil {
 		return "", err
 	}
-	if os.Getenv(masterKeyVariable) != "" {
+	source := ""
+	switch {
+	case os.Getenv(masterKeyVariable) != "":
+		source = masterKeyVariable
+	case len(c.MasterKey.Command) > 0:
+		source = "the program of master_key.command"
+	}
+	if source != "" {
 		return "", &hinted{
-			errors.New("the master keys are in " + masterKeyVariable + ", not in a file"),
-			"change that variable, as lcp master-key --help tells",
+			fmt.Errorf("the master keys come from %s, not from a file", source),
+			"change them there, as lcp master-key --help tells",
 		}
 	}
 	return filepath.Join(c.DataDir, keyringFile), nil
@@ -71,7 +130,7 @@ func newMasterKeyShowCommand(a *app) *cobra.Command {
 		Use:   "show",
 		Short: "Print the identifiers of the master keys",
 		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.config()
 			if err != nil {
 				return err
@@ -79,7 +138,7 @@ func newMasterKeyShowCommand(a *app) *cobra.Command {
 			if err := makeDataDir(c.DataDir); err != nil {
 				return err
 			}
-			keys, err := a.keyring(c)
+			keys, err := a.keyring(cmd.Context(), c)
 			if err != nil {
 				return err
 			}

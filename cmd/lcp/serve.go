@@ -172,7 +172,7 @@ func (a *app) serverOptions(ctx context.Context, c Config, service *issuing, reg
 	if err != nil {
 		return server.Options{}, err
 	}
-	tokenKey, err := a.tokenKey(c)
+	tokenKey, err := a.tokenKey(ctx, c)
 	if err != nil {
 		return server.Options{}, err
 	}
@@ -219,13 +219,13 @@ func (c *Config) freshLicenseLink() string {
 
 // tokenKey signs dashboard tokens. It is the same on all replicas: from the
 // configuration, or from the master key that they share.
-func (a *app) tokenKey(c Config) ([]byte, error) {
+func (a *app) tokenKey(ctx context.Context, c Config) ([]byte, error) {
 	if c.JWT.SecretKey != "" {
 		a.warnOfSecret(c)
 		sum := sha256.Sum256([]byte("lcp dashboard tokens\x00" + c.JWT.SecretKey))
 		return sum[:], nil
 	}
-	keys, err := a.keyring(c)
+	keys, err := a.keyring(ctx, c)
 	if err != nil {
 		return nil, err
 	}

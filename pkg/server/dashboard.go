@@ -164,7 +164,7 @@ func (s *server) userLicenses(w http.ResponseWriter, r *http.Request) error {
 	if wire.WhyNotText(user, wire.MaxName) != "" {
 		return problem(http.StatusNotFound, "no user can have that identifier")
 	}
-	return s.writeLicenses(w, r, store.LicenseFilter{UserID: user})
+	return s.writeLicenses(w, r, store.LicenseFilter{UserID: user}, searchPerPage)
 }
 
 // reportLicenses streams the licenses issued in a month or on a day as CSV.

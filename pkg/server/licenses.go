@@ -85,7 +85,7 @@ func writeLicense(w http.ResponseWriter, code int, doc *license.Document) error 
 }
 
 func (s *server) listLicenses(w http.ResponseWriter, r *http.Request) error {
-	return s.writeLicenses(w, r, store.LicenseFilter{})
+	return s.writeLicenses(w, r, store.LicenseFilter{}, listPerPage)
 }
 
 // searchLicenses lists the licenses that all given parameters match.
@@ -97,7 +97,7 @@ func (s *server) searchLicenses(w http.ResponseWriter, r *http.Request) error {
 	if filter == (store.LicenseFilter{}) {
 		return problem(http.StatusBadRequest, "one of user, pub, status, count, device, month or date is needed")
 	}
-	return s.writeLicenses(w, r, filter)
+	return s.writeLicenses(w, r, filter, searchPerPage)
 }
 
 // filterOf reads the parameters of a search.
@@ -149,8 +149,8 @@ func period(month, date string) (from, before time.Time, err error) {
 	}
 }
 
-func (s *server) writeLicenses(w http.ResponseWriter, r *http.Request, filter store.LicenseFilter) error {
-	p, err := pageOf(r.URL.Query())
+func (s *server) writeLicenses(w http.ResponseWriter, r *http.Request, filter store.LicenseFilter, perPage int) error {
+	p, err := pageOf(r.URL.Query(), perPage)
 	if err != nil {
 		return err
 	}

@@ -260,6 +260,42 @@ func TestLicenseLists(t *testing.T) {
 	}
 }
 
+// Clients of the documented server ask for the next page of a list, and find all
+// in one answer to a search.
+func TestUnpagedAnswers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	const all, page = 25, 20
+	pub := ""
+	for range all {
+		pub = r.addPublication(t)
+		r.addLicense(t, pub)
+	}
+	token := r.login(t)
+	for path, want := range map[string]int{
+		"/publications":                       page,
+		"/publications/search?format=epub":    all,
+		"/licenses":                           page,
+		"/licenseinfo/":                       page,
+		"/licenses/search?user=" + userID:     all,
+		"/licenseinfo/search?status=ready":    all,
+		"/dashdata/publications":              page,
+		"/dashdata/user-licenses/" + userID:   all,
+		"/licenses/search?count=0:0&page=2":   0,
+		"/licenses/search?pub=" + pub:         1,
+		"/licenses/search?count=0:9&page=1":   all,
+		"/licenses/search?count=0:9&per_page": all,
+	} {
+		send := r.do
+		if strings.HasPrefix(path, "/dashdata/") {
+			send = func(t *testing.T, method, path string, _ any) answer { return r.dashboard(t, token, method, path) }
+		}
+		if n := len(uuidsOf(t, send(t, "GET", path, nil))); n != want {
+			t.Errorf("%s: %d records, want %d", path, n, want)
+		}
+	}
+}
+
 // licenseRecord is the request of the documented API.
 func licenseRecord(id, pub string) object {
 	return object{

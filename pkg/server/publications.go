@@ -15,7 +15,7 @@ import (
 )
 
 func (s *server) listPublications(w http.ResponseWriter, r *http.Request) error {
-	return s.writePublications(w, r, store.PublicationFilter{})
+	return s.writePublications(w, r, store.PublicationFilter{}, listPerPage)
 }
 
 // searchFormats are the values of the format parameter.
@@ -30,13 +30,13 @@ func (s *server) searchPublications(w http.ResponseWriter, r *http.Request) erro
 	if !ok {
 		return &license.FieldError{Field: "format", Reason: "must be one of epub, pdf, lcpdf, lcpa, lcpau, lcpdi, webpub"}
 	}
-	return s.writePublications(w, r, store.PublicationFilter{ContentType: mediaType})
+	return s.writePublications(w, r, store.PublicationFilter{ContentType: mediaType}, searchPerPage)
 }
 
 // writePublications answers with a page of publications, newest first, without
 // their keys.
-func (s *server) writePublications(w http.ResponseWriter, r *http.Request, filter store.PublicationFilter) error {
-	p, err := pageOf(r.URL.Query())
+func (s *server) writePublications(w http.ResponseWriter, r *http.Request, filter store.PublicationFilter, perPage int) error {
+	p, err := pageOf(r.URL.Query(), perPage)
 	if err != nil {
 		return err
 	}

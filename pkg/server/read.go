@@ -60,9 +60,10 @@ func pathID(r *http.Request) (string, error) {
 
 // Pages of lists.
 const (
-	defaultPerPage = 20
-	maxPerPage     = 1000
-	maxPage        = 1_000_000
+	listPerPage   = 20         // unless the caller says otherwise
+	searchPerPage = maxPerPage // the documented server answers searches with all there is, up to this
+	maxPerPage    = 1000
+	maxPage       = 1_000_000
 )
 
 // page is which part of a list is asked for.
@@ -72,9 +73,9 @@ type page struct {
 
 func (p page) offset() int { return (p.number - 1) * p.size }
 
-// pageOf reads page and per_page.
-func pageOf(q url.Values) (page, error) {
-	p := page{1, defaultPerPage}
+// pageOf reads page, and per_page if the caller does not leave that to us.
+func pageOf(q url.Values, perPage int) (page, error) {
+	p := page{1, perPage}
 	var faults wire.Faults
 	for _, v := range []struct {
 		name  string

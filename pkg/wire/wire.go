@@ -28,9 +28,11 @@ func PublicationOut(p *store.Publication) api.Publication {
 
 // PublicationIn checks a record in the words of the API and reports every fault:
 // *license.FieldError, several joined. Its files are at http and https URLs, and
-// at those of the further schemes.
+// at those of the further schemes; spaces in them, which tools leave there that
+// make URLs of the names of files, are percent-encoded.
 func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, error) {
 	var faults Faults
+	href, cover := withoutSpaces(in.Href), withoutSpaces(in.CoverURL)
 	if !IsUUID(in.UUID) {
 		faults.Add("uuid", "must be a UUID")
 	}
@@ -43,10 +45,10 @@ func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, e
 			faults.Add(field, "is missing")
 		}
 	}
-	if !isURLOf(in.Href, schemes) {
+	if !isURLOf(href, schemes) {
 		faults.Add("href", "must be an absolute http or https URL")
 	}
-	if in.CoverURL != "" && !isURLOf(in.CoverURL, schemes) {
+	if cover != "" && !isURLOf(cover, schemes) {
 		faults.Add("cover_url", "must be an absolute http or https URL")
 	}
 	if in.Provider != "" && !IsURI(in.Provider) {
@@ -63,7 +65,7 @@ func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, e
 		limit int
 	}{
 		"alt_id": {in.AltID, MaxName}, "content_type": {in.ContentType, MaxName}, "provider": {in.Provider, MaxName},
-		"href": {in.Href, MaxURL}, "cover_url": {in.CoverURL, MaxURL},
+		"href": {href, MaxURL}, "cover_url": {cover, MaxURL},
 		"title": {in.Title, MaxProse}, "authors": {in.Authors, MaxProse}, "publishers": {in.Publishers, MaxProse}, "description": {in.Description, MaxProse},
 	} {
 		faults.Text(field, t.text, t.limit)
@@ -74,8 +76,8 @@ func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, e
 	return store.Publication{
 		UUID: strings.ToLower(in.UUID), AltID: in.AltID, Provider: in.Provider, Title: in.Title,
 		Authors: splitNames(in.Authors), Publishers: splitNames(in.Publishers), Description: in.Description,
-		ContentType: in.ContentType, Href: in.Href, Size: in.Size, Checksum: strings.ToLower(in.Checksum),
-		CoverURL: in.CoverURL, ContentKey: key,
+		ContentType: in.ContentType, Href: href, Size: in.Size, Checksum: strings.ToLower(in.Checksum),
+		CoverURL: cover, ContentKey: key,
 	}, nil
 }
 
@@ -88,6 +90,8 @@ func splitNames(text string) []string {
 	}
 	return names
 }
+
+func withoutSpaces(url string) string { return strings.ReplaceAll(url, " ", "%20") }
 
 // isURLOf reports whether text is an absolute URL, with http, https or one of the
 // further schemes.

@@ -38,6 +38,7 @@ func TestPublicationIn(t *testing.T) {
 		"key of nothing but zeros":  {func(p *api.Publication) { p.EncryptionKey = make([]byte, 32) }, "encryption_key"},
 		"UUID in braces":            {func(p *api.Publication) { p.UUID = "{" + p.UUID + "}" }, "uuid"},
 		"file, where it may be one": {func(p *api.Publication) { p.Href = "file:///shelf/1.epub" }, ""},
+		"space in a host":           {func(p *api.Publication) { p.Href = "https://example com/1.epub" }, "href"},
 		"URL without a host":        {func(p *api.Publication) { p.Href = "https:///1.epub" }, "href"},
 		"unknown scheme":            {func(p *api.Publication) { p.Href = "ftp://example.com/1.epub" }, "href"},
 		"long alternative id":       {func(p *api.Publication) { p.AltID = strings.Repeat("x", wire.MaxName+1) }, "alt_id"},
@@ -65,11 +66,15 @@ func TestPublicationIn(t *testing.T) {
 func TestPublicationRoundTrip(t *testing.T) {
 	t.Parallel()
 	in := book()
+	in.Href, in.CoverURL = "https://example.com/Moby Dick.epub", "https://example.com/Moby Dick.jpg"
 	p, err := wire.PublicationIn(&in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	out := wire.PublicationOut(&p)
+	if out.Href != "https://example.com/Moby%20Dick.epub" || out.CoverURL != "https://example.com/Moby%20Dick.jpg" {
+		t.Errorf("URLs are %s and %s", out.Href, out.CoverURL)
+	}
 	if out.UUID != strings.ToLower(in.UUID) || out.Checksum != strings.ToLower(in.Checksum) || out.Authors != "Herman Melville, Ishmael" {
 		t.Errorf("out = %+v", out)
 	}

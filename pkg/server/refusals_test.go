@@ -241,6 +241,8 @@ func TestLicenseInfoRefused(t *testing.T) {
 		"max end before end":   {object{"max_end": stamp(epoch)}, "max_end"},
 		"unknown field":        {object{"device": 1}, "device"},
 		"a date, no date":      {object{"max_end": "soon"}, "max_end"},
+		"end in year 10000":    {object{"end": "9999-12-31T23:59:59-02:00"}, "end"},
+		"start before year 0":  {object{"start": "0000-01-01T00:00:00+02:00"}, "start"},
 	} {
 		u.refuse("POST, "+name, call{method: "POST", path: "/licenseinfo", body: with(licenseRecord(uuid.NewString(), pub), tt.change)}, 400, tt.field)
 		u.refuse("PUT, "+name, call{method: "PUT", path: "/licenseinfo/" + id, body: with(licenseRecord(id, pub), tt.change)}, 400, tt.field)

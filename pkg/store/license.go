@@ -45,8 +45,21 @@ func (l *License) check() error {
 	if l.UUID == "" {
 		return &InvalidError{"uuid", "is empty"}
 	}
-	for _, t := range []*time.Time{&l.Start, &l.End, &l.MaxEnd, &l.StatusUpdated, &l.Issued, &l.Updated} {
-		*t = t.UTC().Truncate(time.Millisecond)
+	for _, t := range []struct {
+		name string
+		at   *time.Time
+	}{
+		{"start", &l.Start},
+		{"end", &l.End},
+		{"max_end", &l.MaxEnd},
+		{"status_updated", &l.StatusUpdated},
+		{"issued", &l.Issued},
+		{"updated", &l.Updated},
+	} {
+		*t.at = t.at.UTC().Truncate(time.Millisecond)
+		if year := t.at.Year(); year < 0 || year > 9999 { // RFC 3339 cannot write it
+			return &InvalidError{t.name, "has a year that is not one of four digits"}
+		}
 	}
 	l.PublicationTitle, l.PublicationAltID = "", ""
 	return checkFields(

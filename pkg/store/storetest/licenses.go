@@ -148,6 +148,11 @@ func testUpdateLicense(t *testing.T, impl Implementation) {
 		return l, []store.Event{{Type: "revoke", At: epoch}, {Type: store.EventRegister, At: epoch}}, nil
 	})
 	wantError(t, "second event invalid", err, store.ErrInvalid)
+	_, err = s.UpdateLicense(ctx, before.UUID, "", func(l store.License, _ bool) (store.License, []store.Event, error) {
+		l.End = time.Date(9999, time.December, 31, 23, 0, 0, 0, time.FixedZone("", -2*60*60))
+		return l, nil, nil
+	})
+	wantError(t, "end that no document can tell", err, store.ErrInvalid)
 	_, err = s.UpdateLicense(ctx, "nothing", "", register("a"))
 	wantError(t, "unknown", err, store.ErrNotFound)
 

@@ -154,7 +154,7 @@ func TestDashboardUserNames(t *testing.T) {
 	r := newRig(t)
 	pub := r.addPublication(t)
 	token := r.login(t)
-	for user, path := range map[string]string{"ann@example.org": "ann%40example.org", "a/b": "a%2Fb", "a b%": "a%20b%25", "é": "%C3%A9"} {
+	for user, path := range map[string]string{"ann@example.org": "ann%40example.org", "a/b": "a%2Fb", "a/": "a%2F", "b/": "b%2F/", "a b%": "a%20b%25", "é": "%C3%A9"} {
 		r.addLicense(t, pub, object{"user_id": user})
 		if list := decode[[]object](t, r.dashboard(t, token, "GET", "/dashdata/user-licenses/"+path)); len(list) != 1 || list[0]["user_id"] != user {
 			t.Errorf("licenses of %s: %v", user, list)

@@ -29,9 +29,8 @@ import (
 // something else.
 func (s *server) wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p := r.URL.Path; len(p) > 1 && p[len(p)-1] == '/' && !strings.HasPrefix(p, "/resources/") {
-			r.URL.Path = cmp.Or(strings.TrimRight(p, "/"), "/")
-			r.URL.RawPath = strings.TrimRight(r.URL.RawPath, "/")
+		if !strings.HasPrefix(r.URL.Path, "/resources/") {
+			trimSlashes(r.URL)
 		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, api.MaxBody)
@@ -47,6 +46,15 @@ func (s *server) wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// trimSlashes removes slashes from the end of a path. One that is escaped is part
+// of an identifier, and stays.
+func trimSlashes(u *url.URL) {
+	escaped := cmp.Or(u.RawPath, u.Path)
+	n := len(escaped) - len(strings.TrimRight(escaped, "/"))
+	u.Path = cmp.Or(u.Path[:len(u.Path)-n], "/")
+	u.RawPath = strings.TrimRight(u.RawPath, "/")
 }
 
 // checkQuery refuses what url.URL.Query would leave out without a word.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -17,9 +18,11 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/lcp-tools/lcp/pkg/certificate"
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // Config is the configuration of all commands. It has the keys of the documented
@@ -170,10 +173,16 @@ func loadConfig(file, dataDir string) (Config, error) {
 	c.readAuthorization(&faults)
 	c.fillGaps()
 	c.validate(&faults)
-	if err := faults.err(); err != nil {
-		return c, &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(c.file, "from the environment"), err), "lcp config show prints the keys that there are"}
+	return c, c.faulty(faults)
+}
+
+// faulty returns the faults as an error, or nil without any.
+func (c *Config) faulty(faults configFaults) error {
+	err := faults.err()
+	if err == nil {
+		return nil
 	}
-	return c, nil
+	return &hinted{fmt.Errorf("configuration %s:\n%w", cmp.Or(c.file, "from the environment"), err), "lcp config show prints the keys that there are"}
 }
 
 // fillGaps puts defaults where the documented server takes zero for unset, and
@@ -268,8 +277,14 @@ func (c *Config) validateAccess(f *configFaults) {
 			f.add("jwt.admin", "user %q needs a name and a password", name)
 		}
 	}
-	if strings.Contains(c.DSN, passwordPlaceholder) {
+	switch {
+	case c.DSN == "":
+	case strings.Contains(c.DSN, passwordPlaceholder):
 		f.add("dsn", "it contains %s, but %s names no file to take the password from", passwordPlaceholder, databasePasswordFile)
+	default:
+		if err := store.CheckDSN(c.DSN); err != nil {
+			f.add("dsn", "%w", err)
+		}
 	}
 }
 
@@ -319,6 +334,33 @@ func (c *Config) validateServer(f *configFaults) {
 			f.add(key, "%s is not more than nothing", d)
 		}
 	}
+}
+
+// fileFaults returns what is wrong with the certificates and keys that are named.
+// To a server they are faults; other machines, where the configuration is written
+// or read, may do without the files.
+func (c *Config) fileFaults() (f configFaults) {
+	unusable := func(pair Certificate) error {
+		if pair.Cert == "" || pair.PrivateKey == "" {
+			return nil
+		}
+		_, err := certificate.Load(pair.Cert, pair.PrivateKey, time.Now())
+		return err
+	}
+	if err := unusable(c.Certificate); err != nil {
+		f.add("certificate", "%w", err)
+	}
+	for _, p := range c.Providers {
+		if err := unusable(Certificate(p.Certificate)); err != nil {
+			f.add("providers", "%q: certificate: %w", p.ID, err)
+		}
+	}
+	if c.TLS.Cert != "" && c.TLS.Key != "" {
+		if _, err := tls.LoadX509KeyPair(c.TLS.Cert, c.TLS.Key); err != nil {
+			f.add("tls", "%w", err)
+		}
+	}
+	return f
 }
 
 // isListenAddress reports whether text is host:port with a host that may be
@@ -388,11 +430,17 @@ environment merged. Secrets that are set are shown as "(set)".`,
 	}, &cobra.Command{
 		Use:   "check",
 		Short: "Check the configuration and report every fault",
-		Args:  cobra.NoArgs,
+		Long: `Check the configuration and report every fault at once. Certificates and keys
+that it names and that cannot be used here are told as warnings: the server may be
+another machine.`,
+		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.config()
 			if err != nil {
 				return err
+			}
+			for _, fault := range c.fileFaults() {
+				a.notef("warning: %v", fault)
 			}
 			a.warnOfSecret(c)
 			a.notef("configuration %s is valid", cmp.Or(c.file, "from the environment and defaults"))

@@ -15,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // load loads a configuration of this text.
@@ -329,6 +330,7 @@ resources: [a]
 		"users in a list":      {text: "jwt: {admin: [alice]}", want: []string{"jwt.admin: must be a section of names with their passwords"}},
 		"list in a list":       {text: "cors_origins: [[a]]", want: []string{"cors_origins: an item of the list must be a single value"}},
 		"one address for two":  {text: "ops_address: 127.0.0.1:8989", want: []string{`ops_address: "127.0.0.1:8989" is where the license server itself listens`}},
+		"unknown database":     {text: "dsn: oracle://u:secret@db/lcp", want: []string{"dsn: " + store.CheckDSN("oracle://").Error()}},
 		"password is nowhere":  {text: "dsn: mysql://u:PASSWORD_PLACEHOLDER@tcp(db:3306)/lcp", want: []string{"dsn: it contains PASSWORD_PLACEHOLDER, but MYSQL_PASSWORD_FILE names no file to take the password from"}},
 	}
 	for name, tt := range tests {

@@ -65,6 +65,9 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	if err != nil {
 		return err
 	}
+	if err := c.faulty(c.fileFaults()); err != nil {
+		return err
+	}
 	defer keepHeapRoom()()
 	log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
 	pair, err := a.provider(c)

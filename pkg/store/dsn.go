@@ -23,6 +23,13 @@ type dataSource struct {
 	shown   string // without secrets
 }
 
+// CheckDSN fails with ErrDSN where Open would, without looking for the database.
+// The error has no password in it.
+func CheckDSN(dsn string) error {
+	_, err := parseDSN(dsn)
+	return err
+}
+
 // parseDSN reads the name of a database. Errors do not repeat what follows a
 // scheme, which may hold a password.
 func parseDSN(dsn string) (dataSource, error) {

@@ -37,7 +37,20 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 	case !apply:
 		return fmt.Errorf("%w: it has version %d and this lcp needs version %d: let it migrate the database", ErrSchema, have, want)
 	}
+	if have == 0 && s.isForeign(ctx) {
+		return fmt.Errorf("%w: its table publications is another program's, such as the LCP Server's: name an empty database, and register the publications anew", ErrSchema)
+	}
 	return s.applyMigrations(ctx, provider, want)
+}
+
+// isForeign reports whether the database has a table of the name of one of ours,
+// that is not ours: the configuration of the LCP Server names such a database.
+func (s *Store) isForeign(ctx context.Context) bool {
+	has := func(columns string) bool {
+		var n int64
+		return s.writer.QueryRowContext(ctx, "SELECT COUNT(*) FROM (SELECT "+columns+" FROM publications WHERE 1 = 0) found").Scan(&n) == nil
+	}
+	return has("uuid") && !has("live_alt_id")
 }
 
 // lockMigration keeps other processes from migrating, if the database has a way

@@ -2,12 +2,14 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -226,4 +228,45 @@ func (p *proxy) cut() {
 		c.Close()
 	}
 	p.conns = nil
+}
+
+// The configuration of the LCP Server names a database in which it has a table
+// publications of its own.
+func TestForeignDatabase(t *testing.T) {
+	t.Parallel()
+	for name, database := range map[string]func(t *testing.T) (driver, source, dsn string){
+		"sqlite": func(t *testing.T) (string, string, string) {
+			path := filepath.Join(t.TempDir(), "lcp.db")
+			return "sqlite", path, path
+		},
+		"postgres": func(t *testing.T) (string, string, string) {
+			dsn := postgres.database(t).DSN
+			return "pgx", dsn, dsn
+		},
+		"mariadb": func(t *testing.T) (string, string, string) {
+			dsn := mariadb.database(t).DSN
+			return "mysql", strings.TrimPrefix(dsn, "mysql://"), dsn
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			driver, source, dsn := database(t)
+			db, err := sql.Open(driver, source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.ExecContext(t.Context(), "CREATE TABLE publications (id INTEGER, uuid VARCHAR(100))"); err != nil {
+				t.Fatal(err)
+			}
+			_, err = store.Open(t.Context(), testOptions(t, dsn))
+			if !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "another program") {
+				t.Fatalf("Open = %v, want ErrSchema that tells of another program", err)
+			}
+			var n int
+			if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM schema_versions").Scan(&n); err == nil {
+				t.Error("something was written to the database of another program")
+			}
+		})
+	}
 }

@@ -8,7 +8,6 @@ package records
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -112,12 +111,15 @@ func (l *Local) DeletePublication(ctx context.Context, id string) error {
 
 // Publications lists publications, newest first, without their content keys.
 func (l *Local) Publications(ctx context.Context, q client.PublicationQuery) iter.Seq2[api.Publication, error] {
-	contentType, err := formatType(q.Format)
-	if err != nil {
-		return failing[api.Publication](err)
+	var f store.PublicationFilter
+	if q.Format != "" {
+		var err error
+		if f.ContentType, err = wire.FormatType(q.Format); err != nil {
+			return failing[api.Publication](fmt.Errorf("format %w", err))
+		}
 	}
 	return list(func(after store.Cursor) ([]store.Publication, store.Cursor, error) {
-		return l.Store.Publications(ctx, store.PublicationFilter{ContentType: contentType}, store.Page{After: after, Limit: pageSize})
+		return l.Store.Publications(ctx, f, store.Page{After: after, Limit: pageSize})
 	}, wire.PublicationOut)
 }
 
@@ -147,7 +149,7 @@ func (l *Local) LicenseInfo(ctx context.Context, id string) (api.LicenseInfo, er
 	if err != nil {
 		return api.LicenseInfo{}, err
 	}
-	return l.licenseOut(&rec), nil
+	return wire.LicenseOut(&rec, l.Now()), nil
 }
 
 // Licenses lists records of licenses, newest first.
@@ -165,14 +167,7 @@ func (l *Local) Licenses(ctx context.Context, q client.LicenseQuery) iter.Seq2[a
 	}
 	return list(func(after store.Cursor) ([]store.License, store.Cursor, error) {
 		return l.Store.Licenses(ctx, f, store.Page{After: after, Limit: pageSize})
-	}, l.licenseOut)
-}
-
-// licenseOut is a record in the words of the API, with its status as seen now.
-func (l *Local) licenseOut(rec *store.License) api.LicenseInfo {
-	out := LicenseOut(rec)
-	out.Status = string(recordOf(rec).Seen(l.Now()))
-	return out
+	}, func(rec *store.License) api.LicenseInfo { return wire.LicenseOut(rec, l.Now()) })
 }
 
 // Events returns what happened to a license, oldest first.
@@ -181,11 +176,7 @@ func (l *Local) Events(ctx context.Context, id string) ([]api.Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]api.Event, len(events))
-	for i, e := range events {
-		out[i] = api.Event{Timestamp: e.At, Type: e.Type, DeviceName: e.DeviceName, DeviceID: e.DeviceID}
-	}
-	return out, nil
+	return wire.EventsOut(events), nil
 }
 
 // RevokeLicense ends a license, or cancels it if no device has used it, and
@@ -193,14 +184,8 @@ func (l *Local) Events(ctx context.Context, id string) ([]api.Event, error) {
 func (l *Local) RevokeLicense(ctx context.Context, id string) (*client.StatusDocument, error) {
 	rec, events, err := l.Store.ChangeLicense(ctx, strings.ToLower(id), "",
 		func(rec store.License, _ bool) (store.License, []store.Event, error) {
-			next, events := status.Revoke(recordOf(&rec), l.Now())
-			rec.Status, rec.Start, rec.End, rec.MaxEnd = string(next.State), next.Start, next.End, next.MaxEnd
-			rec.Updated, rec.StatusUpdated = next.Updated, next.StatusUpdated
-			var out []store.Event
-			for _, e := range events {
-				out = append(out, store.Event(e))
-			}
-			return rec, out, nil
+			next, events := status.Revoke(rec.Standing(), l.Now())
+			return rec.Moved(next), events, nil
 		})
 	if err != nil {
 		return nil, err
@@ -240,15 +225,11 @@ func (l *Local) Status(ctx context.Context, id string) (*client.StatusDocument, 
 }
 
 func (l *Local) document(ctx context.Context, rec *store.License, events []store.Event) (*client.StatusDocument, error) {
-	told := make([]status.Event, len(events))
-	for i, e := range events {
-		told[i] = status.Event(e)
-	}
 	service, err := l.Licensing.ByURI(ctx, rec.Provider)
 	if err != nil {
 		return nil, err
 	}
-	doc, err := service.Documents.Append(nil, recordOf(rec), told, status.Match(""), l.Now())
+	doc, err := service.Documents.Append(nil, rec.Standing(), events, status.Match(""), l.Now())
 	if err != nil {
 		return nil, fmt.Errorf("status document of license %q: %w", rec.UUID, err)
 	}
@@ -263,14 +244,6 @@ func (l *Local) audit(ctx context.Context, action, target string) error {
 // localActor is who acts, to the audit log: someone on this machine, who needs no
 // account.
 const localActor = "(local)"
-
-// recordOf takes what status documents and moves are made from.
-func recordOf(l *store.License) status.Record {
-	return status.Record{
-		ID: l.UUID, Profile: l.Profile, State: status.State(l.Status), Start: l.Start, End: l.End, MaxEnd: l.MaxEnd,
-		Issued: l.Issued, Updated: l.Updated, StatusUpdated: l.StatusUpdated, Devices: l.DeviceCount,
-	}
-}
 
 // list reads records, a page at a time.
 func list[T, O any](read func(after store.Cursor) ([]T, store.Cursor, error), out func(*T) O) iter.Seq2[O, error] {
@@ -302,21 +275,4 @@ func failing[T any](err error) iter.Seq2[T, error] {
 		var zero T
 		yield(zero, err)
 	}
-}
-
-// formatTypes are the names of formats in searches.
-var formatTypes = map[string]string{
-	"epub": "application/epub+zip", "pdf": "application/pdf", "lcpdf": "application/pdf+lcp",
-	"lcpa": "application/audiobook+lcp", "lcpau": "application/audiobook+lcp",
-	"lcpdi": "application/divina+lcp", "webpub": "application/webpub+lcp",
-}
-
-func formatType(format string) (string, error) {
-	if format == "" {
-		return "", nil
-	}
-	if t := formatTypes[format]; t != "" {
-		return t, nil
-	}
-	return "", errors.New("format must be one of epub, pdf, lcpdf, lcpa, lcpau, lcpdi, webpub")
 }

@@ -97,7 +97,7 @@ func TestPublications(t *testing.T) {
 	}
 	want := in
 	want.EncryptionKey = nil
-	want.CreatedAt, want.UpdatedAt = &testClock, &testClock
+	want.CreatedAt, want.UpdatedAt, want.CreatedSnake = &testClock, &testClock, &testClock
 	if diff := cmp.Diff(want, created); diff != "" {
 		t.Errorf("created (-want +got):\n%s", diff)
 	}

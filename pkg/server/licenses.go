@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -165,7 +164,7 @@ func (s *server) writeLicenses(w http.ResponseWriter, r *http.Request, filter st
 	}
 	out := make([]api.LicenseInfo, len(list))
 	for i := range list {
-		out[i] = s.licenseOut(&list[i])
+		out[i] = wire.LicenseOut(&list[i], s.Now())
 	}
 	return writePage(w, r, out, p, total)
 }
@@ -179,7 +178,7 @@ func (s *server) getLicenseInfo(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+	return writeJSON(w, http.StatusOK, wire.LicenseOut(&l, s.Now()))
 }
 
 // createLicenseInfo adds the raw record of a license that was made elsewhere. It
@@ -203,7 +202,7 @@ func (s *server) createLicenseInfo(w http.ResponseWriter, r *http.Request) error
 		return missingPublication(hidden(r.Context(), err))
 	}
 	s.audit(r, "license record created", l.UUID)
-	return writeJSON(w, http.StatusCreated, s.licenseOut(&l))
+	return writeJSON(w, http.StatusCreated, wire.LicenseOut(&l, s.Now()))
 }
 
 // updateLicenseInfo replaces what can be set of a record. Devices and events are
@@ -238,7 +237,7 @@ func (s *server) updateLicenseInfo(w http.ResponseWriter, r *http.Request) error
 		return missingPublication(err)
 	}
 	s.audit(r, "license record updated", id)
-	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+	return writeJSON(w, http.StatusOK, wire.LicenseOut(&l, s.Now()))
 }
 
 // touched moves the two times of a changed record forward.
@@ -268,7 +267,7 @@ func (s *server) deleteLicenseInfo(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	s.audit(r, "license record deleted", id)
-	return writeJSON(w, http.StatusOK, s.licenseOut(&l))
+	return writeJSON(w, http.StatusOK, wire.LicenseOut(&l, s.Now()))
 }
 
 func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
@@ -283,29 +282,13 @@ func (s *server) listEvents(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	out := make([]api.Event, len(list))
-	for i, e := range list {
-		out[i] = api.Event{Timestamp: e.At, Type: e.Type, DeviceName: e.DeviceName, DeviceID: e.DeviceID}
-	}
-	return writeJSON(w, http.StatusOK, out)
-}
-
-// licenseOut is a record in the words of the API, with the status that it has by
-// now.
-func (s *server) licenseOut(l *store.License) api.LicenseInfo {
-	return api.LicenseInfo{
-		UUID: l.UUID, UserID: l.UserID, PublicationID: l.PublicationUUID, Provider: l.Provider,
-		Start: optional(l.Start), End: optional(l.End), MaxEnd: optional(l.MaxEnd), Copy: l.Copy, Print: l.Print,
-		PlayDuration: l.PlayDuration,
-		Status:       s.seen(l), Updated: optional(l.Updated), StatusUpdated: optional(l.StatusUpdated), DeviceCount: l.DeviceCount,
-		PublicationTitle: l.PublicationTitle, Stamps: stamps(l.Issued, latest(l.Issued, l.Updated, l.StatusUpdated)),
-	}
+	return writeJSON(w, http.StatusOK, wire.EventsOut(list))
 }
 
 // seen is the status of a license by now: one that was ready or active may have
 // expired since it was stored.
 func (s *server) seen(l *store.License) string {
-	rec := recordOf(l)
+	rec := l.Standing()
 	return string(rec.Seen(s.Now()))
 }
 
@@ -393,15 +376,4 @@ func instant(t *time.Time) time.Time {
 		return time.Time{}
 	}
 	return t.UTC().Truncate(time.Millisecond)
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
-func latest(times ...time.Time) time.Time {
-	return slices.MaxFunc(times, time.Time.Compare)
 }

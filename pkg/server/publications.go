@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/lcp-tools/lcp/pkg/access"
 	"github.com/lcp-tools/lcp/pkg/api"
@@ -18,17 +17,10 @@ func (s *server) listPublications(w http.ResponseWriter, r *http.Request) error 
 	return s.writePublications(w, r, store.PublicationFilter{}, listPerPage)
 }
 
-// searchFormats are the values of the format parameter.
-var searchFormats = map[string]string{
-	"epub": "application/epub+zip", "pdf": "application/pdf", "lcpdf": "application/pdf+lcp",
-	"lcpa": "application/audiobook+lcp", "lcpau": "application/audiobook+lcp",
-	"lcpdi": "application/divina+lcp", "webpub": "application/webpub+lcp",
-}
-
 func (s *server) searchPublications(w http.ResponseWriter, r *http.Request) error {
-	mediaType, ok := searchFormats[r.URL.Query().Get("format")]
-	if !ok {
-		return &license.FieldError{Field: "format", Reason: "must be one of epub, pdf, lcpdf, lcpa, lcpau, lcpdi, webpub"}
+	mediaType, err := wire.FormatType(r.URL.Query().Get("format"))
+	if err != nil {
+		return &license.FieldError{Field: "format", Reason: err.Error()}
 	}
 	return s.writePublications(w, r, store.PublicationFilter{ContentType: mediaType}, searchPerPage)
 }
@@ -176,15 +168,10 @@ func (s *server) deletePublication(w http.ResponseWriter, r *http.Request) error
 // publicationOut is a record in the words of the API.
 func publicationOut(p *store.Publication, withKey bool) api.Publication {
 	out := wire.PublicationOut(p)
-	out.Stamps = stamps(p.CreatedAt, p.UpdatedAt)
 	if withKey {
 		out.EncryptionKey = p.ContentKey[:]
 	}
 	return out
-}
-
-func stamps(created, updated time.Time) api.Stamps {
-	return api.Stamps{CreatedAt: &created, UpdatedAt: &updated, CreatedSnake: &created}
 }
 
 // audit records an administrative act. Failing to is logged: the act is done.

@@ -371,3 +371,10 @@ func (s *server) readingPreflight(w http.ResponseWriter, r *http.Request) error 
 
 // preflightAge is for how long browsers may remember.
 const preflightAge = 5 * time.Minute
+
+func optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}

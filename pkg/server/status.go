@@ -96,7 +96,7 @@ func (s *server) moveAs(w http.ResponseWriter, r *http.Request, device status.De
 	l, history, err := s.Store.ChangeLicense(r.Context(), id, device.ID,
 		func(l store.License, registered bool) (store.License, []store.Event, error) {
 			device.Registered = registered
-			rec := recordOf(&l)
+			rec := l.Standing()
 			var err error
 			if rec.PlayEnd, err = playEnd(&l, s.Now()); err != nil {
 				return l, nil, err
@@ -109,7 +109,7 @@ func (s *server) moveAs(w http.ResponseWriter, r *http.Request, device status.De
 			if len(events) > 0 {
 				moved = events[0].Type
 			}
-			return withRecord(l, rec), eventsIn(events), nil
+			return l.Moved(rec), events, nil
 		})
 	if refused != nil {
 		return refusal(refused, languageOf(r))
@@ -130,7 +130,7 @@ func (s *server) writeStatus(w http.ResponseWriter, r *http.Request, l store.Lic
 	if err != nil {
 		return err
 	}
-	body, err := service.Documents.Append(make([]byte, 0, 2048), recordOf(&l), eventsOut(events), language, s.Now())
+	body, err := service.Documents.Append(make([]byte, 0, 2048), l.Standing(), events, language, s.Now())
 	if err != nil {
 		return err
 	}
@@ -163,14 +163,6 @@ func parameterProblem(err error) error {
 	return err
 }
 
-// recordOf takes what status documents and moves are made from.
-func recordOf(l *store.License) status.Record {
-	return status.Record{
-		ID: l.UUID, Profile: l.Profile, State: status.State(l.Status), Start: l.Start, End: l.End, MaxEnd: l.MaxEnd,
-		Issued: l.Issued, Updated: l.Updated, StatusUpdated: l.StatusUpdated, Devices: l.DeviceCount,
-	}
-}
-
 // playEnd is when a license ends if its first device is registered at a time, or
 // zero if that has no part in it. What cannot be used before its start lasts from
 // then on.
@@ -182,30 +174,10 @@ func playEnd(l *store.License, registered time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, fmt.Errorf("play duration of license %q: %w", l.UUID, err)
 	}
-	return rights.PlayEnd(l.End, d, latest(registered, l.Start)), nil
-}
-
-// withRecord puts what a move may change back.
-func withRecord(l store.License, r status.Record) store.License {
-	l.Status, l.Start, l.End, l.MaxEnd = string(r.State), r.Start, r.End, r.MaxEnd
-	l.Updated, l.StatusUpdated = r.Updated, r.StatusUpdated
-	return l
-}
-
-func eventsIn(list []status.Event) []store.Event {
-	out := make([]store.Event, len(list))
-	for i, e := range list {
-		out[i] = store.Event(e)
+	if l.Start.After(registered) {
+		registered = l.Start
 	}
-	return out
-}
-
-func eventsOut(list []store.Event) []status.Event {
-	out := make([]status.Event, len(list))
-	for i, e := range list {
-		out[i] = status.Event(e)
-	}
-	return out
+	return rights.PlayEnd(l.End, d, registered), nil
 }
 
 // maxEnd is the end that no renewal of a license goes beyond.

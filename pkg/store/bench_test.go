@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/keyring"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/store/storetest"
 )
@@ -62,7 +63,7 @@ func BenchmarkStore(b *testing.B) {
 				return l, nil, nil
 			}
 			l.Status, l.StatusUpdated = "active", time.Now()
-			return l, []store.Event{{Type: store.EventRegister, DeviceID: device, DeviceName: "Phone", At: time.Now()}}, nil
+			return l, []store.Event{{Type: status.EventRegister, DeviceID: device, DeviceName: "Phone", At: time.Now()}}, nil
 		}
 	}
 	var last atomic.Int64

@@ -6,24 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"time"
-)
 
-// EventRegister is the type of the event that registers a device (LSD §2.7).
-// It is the one type that the store knows a meaning of.
-const EventRegister = "register"
+	"github.com/lcp-tools/lcp/pkg/status"
+)
 
 // maxEvents bounds how many events of a license are listed: reading apps can
 // cause them, and name themselves as they like.
 const maxEvents = 1000
 
 // An Event is something that happened to a license, as its status document
-// tells it (LSD §2.7).
-type Event struct {
-	Type       string // register, renew, return, revoke or cancel
-	DeviceID   string // empty if no device had a part in it
-	DeviceName string
-	At         time.Time
-}
+// tells it (LSD §2.7). That one registers a device is all the store knows of it.
+type Event = status.Event
 
 const (
 	selectDevice = `SELECT COUNT(*) FROM (SELECT 1 FROM license_events WHERE device_id = ? AND license_seq = ? AND type = 'register'
@@ -43,7 +36,7 @@ func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool
 		return false, nil
 	}
 	if l.complete() {
-		return slices.ContainsFunc(l.history, func(e Event) bool { return e.Type == EventRegister && e.DeviceID == device }), nil
+		return slices.ContainsFunc(l.history, func(e Event) bool { return e.Type == status.EventRegister && e.DeviceID == device }), nil
 	}
 	n, err := selectOne(ctx, t, scanCount, selectDevice, device, l.seq)
 	return n > 0, err
@@ -52,10 +45,10 @@ func isRegistered(ctx context.Context, t tx, l *licenseRow, device string) (bool
 // writeEvent adds an event to a license that the transaction has locked. The
 // counts of l follow.
 func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
-	if err := e.check(); err != nil {
+	if err := checkEvent(&e); err != nil {
 		return err
 	}
-	if e.Type == EventRegister {
+	if e.Type == status.EventRegister {
 		known, err := isRegistered(ctx, t, l, e.DeviceID)
 		if err != nil {
 			return err
@@ -74,12 +67,12 @@ func writeEvent(ctx context.Context, t tx, l *licenseRow, e Event) error {
 	return t.exec(ctx, insertEvent, l.seq, l.events, e.Type, e.DeviceID, e.DeviceName, e.At.UnixMilli())
 }
 
-// check refuses an event that cannot be stored, with ErrInvalid.
-func (e *Event) check() error {
+// checkEvent refuses an event that cannot be stored, with ErrInvalid.
+func checkEvent(e *Event) error {
 	switch {
 	case e.At.IsZero():
 		return &InvalidError{"timestamp", "is missing"}
-	case e.Type == EventRegister && e.DeviceID == "":
+	case e.Type == status.EventRegister && e.DeviceID == "":
 		return &InvalidError{"id", "is missing: a registration names a device"}
 	}
 	return checkFields(

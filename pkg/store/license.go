@@ -73,6 +73,21 @@ func (l *License) check() error {
 	)
 }
 
+// Standing returns what moves and status documents are made from.
+func (l *License) Standing() status.Record {
+	return status.Record{
+		ID: l.UUID, Profile: l.Profile, State: status.State(l.Status), Start: l.Start, End: l.End, MaxEnd: l.MaxEnd,
+		Issued: l.Issued, Updated: l.Updated, StatusUpdated: l.StatusUpdated, Devices: l.DeviceCount,
+	}
+}
+
+// Moved returns the license with what a move may have changed of its standing.
+func (l License) Moved(r status.Record) License {
+	l.Status, l.Start, l.End, l.MaxEnd = string(r.State), r.Start, r.End, r.MaxEnd
+	l.Updated, l.StatusUpdated = r.Updated, r.StatusUpdated
+	return l
+}
+
 // live reports whether nothing but the clock has ended the license.
 func (l *License) live() bool {
 	return l.Status == string(status.Ready) || l.Status == string(status.Active)
@@ -276,7 +291,7 @@ func (s *Store) UpdateLicense(ctx context.Context, uuid, deviceID string,
 // tells of no event, nothing is written either.
 //
 // If deviceID is not empty, registered says whether that device is already
-// registered with the license. An event of the type EventRegister registers the
+// registered with the license. An event of the type status.EventRegister registers the
 // device it names, unless it is; DeviceCount follows. What change does to UUID
 // and DeviceCount is of no effect. It may run more than once, on any goroutine,
 // and must not call the store. ChangeLicense fails with ErrNotFound, also if

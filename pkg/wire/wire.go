@@ -22,8 +22,12 @@ func PublicationOut(p *store.Publication) api.Publication {
 		UUID: p.UUID, AltID: p.AltID, Provider: p.Provider, ContentType: p.ContentType, Title: p.Title,
 		Description: p.Description, Authors: strings.Join(p.Authors, ", "), Publishers: strings.Join(p.Publishers, ", "),
 		CoverURL: p.CoverURL, Href: p.Href, Size: p.Size, Checksum: p.Checksum,
-		Stamps: api.Stamps{CreatedAt: optional(p.CreatedAt), UpdatedAt: optional(p.UpdatedAt)},
+		Stamps: stamps(p.CreatedAt, p.UpdatedAt),
 	}
+}
+
+func stamps(created, updated time.Time) api.Stamps {
+	return api.Stamps{CreatedAt: optional(created), UpdatedAt: optional(updated), CreatedSnake: optional(created)}
 }
 
 // PublicationIn checks a record in the words of the API and reports every fault:

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/api"
+	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
@@ -80,5 +82,28 @@ func TestPublicationRoundTrip(t *testing.T) {
 	}
 	if out.EncryptionKey != nil || out.CreatedAt != nil {
 		t.Error("the key is shown, or a time that nobody set")
+	}
+}
+
+// A license that nobody has moved expires all the same.
+func TestLicenseOut(t *testing.T) {
+	t.Parallel()
+	issued := time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)
+	l := store.License{UUID: "l", Status: "active", Issued: issued, End: issued.Add(time.Hour), StatusUpdated: issued.Add(time.Minute)}
+	for after, want := range map[time.Duration]string{time.Minute: "active", 2 * time.Hour: "expired"} {
+		if got := wire.LicenseOut(&l, issued.Add(after)); got.Status != want || got.Start != nil || !got.End.Equal(l.End) ||
+			!got.CreatedSnake.Equal(issued) || !got.UpdatedAt.Equal(l.StatusUpdated) {
+			t.Errorf("after %s: %+v, want it %s", after, got, want)
+		}
+	}
+}
+
+func TestFormatType(t *testing.T) {
+	t.Parallel()
+	if got, err := wire.FormatType("lcpau"); err != nil || got != "application/audiobook+lcp" {
+		t.Errorf("lcpau is %q, %v", got, err)
+	}
+	if got, err := wire.FormatType(""); err == nil {
+		t.Errorf("no format is %q", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -348,7 +349,7 @@ func testMixedFailures(t *testing.T, impl Implementation) {
 		case 1: // fails after its first event is written
 			move, want = func(l store.License, _ bool) (store.License, []store.Event, error) {
 				l.Status = "revoked"
-				return l, []store.Event{{Type: "revoke", At: epoch}, {Type: store.EventRegister, At: epoch}}, nil
+				return l, []store.Event{{Type: "revoke", At: epoch}, {Type: status.EventRegister, At: epoch}}, nil
 			}, store.ErrInvalid
 		case 2:
 			move, want = func(l store.License, registered bool) (store.License, []store.Event, error) {

@@ -13,6 +13,7 @@ import (
 	googleuuid "github.com/google/uuid"
 
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -140,7 +141,7 @@ func fillLicenses(ctx context.Context, db *sql.DB, driver string, f Filling) err
 			end, r.status, r.issued, r.issued, r.devices, r.devices)
 		for d := range r.devices {
 			id := fmt.Sprintf("device-%d-%d", n, d)
-			err = errors.Join(err, events.add(ctx, n+1, d+1, store.EventRegister, id, "Phone", r.issued))
+			err = errors.Join(err, events.add(ctx, n+1, d+1, status.EventRegister, id, "Phone", r.issued))
 		}
 		if err != nil {
 			return err

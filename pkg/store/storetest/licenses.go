@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -145,7 +146,7 @@ func testUpdateLicense(t *testing.T, impl Implementation) {
 	wantError(t, "refused", err, refusal)
 	_, err = s.UpdateLicense(ctx, before.UUID, "", func(l store.License, _ bool) (store.License, []store.Event, error) {
 		l.Status = "revoked"
-		return l, []store.Event{{Type: "revoke", At: epoch}, {Type: store.EventRegister, At: epoch}}, nil
+		return l, []store.Event{{Type: "revoke", At: epoch}, {Type: status.EventRegister, At: epoch}}, nil
 	})
 	wantError(t, "second event invalid", err, store.ErrInvalid)
 	_, err = s.UpdateLicense(ctx, before.UUID, "", func(l store.License, _ bool) (store.License, []store.Event, error) {
@@ -162,7 +163,7 @@ func testUpdateLicense(t *testing.T, impl Implementation) {
 		t.Errorf("license: %v, (-want +got):\n%s", err, diff(untitled(got), want))
 	}
 	event := func(id string) store.Event {
-		return store.Event{Type: store.EventRegister, DeviceID: id, DeviceName: "Device " + id, At: epoch}
+		return store.Event{Type: status.EventRegister, DeviceID: id, DeviceName: "Device " + id, At: epoch}
 	}
 	events, err := s.Events(ctx, before.UUID)
 	if d := diff(events, []store.Event{event("a"), event("b"), event("a")}); err != nil || d != "" {

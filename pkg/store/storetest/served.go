@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -176,7 +177,7 @@ func testHistory(t *testing.T, impl Implementation) {
 	}
 	var want []store.Event
 	for _, device := range []string{"a", "b"} {
-		want = append(want, store.Event{Type: store.EventRegister, DeviceID: device, DeviceName: "Device " + device, At: epoch})
+		want = append(want, store.Event{Type: status.EventRegister, DeviceID: device, DeviceName: "Device " + device, At: epoch})
 		got, events, err = s.ChangeLicense(ctx, l.UUID, device, register(device))
 		if err != nil || diff(events, want) != "" || got.DeviceCount != len(want) {
 			t.Errorf("register %s: %d devices, %v, events (-want +got):\n%s", device, got.DeviceCount, err, diff(events, want))

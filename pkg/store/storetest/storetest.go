@@ -15,6 +15,7 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/keyring"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -257,7 +258,7 @@ func workLicense(name string, n int) string { return fmt.Sprintf("%s-%d", name, 
 func register(device string) func(store.License, bool) (store.License, []store.Event, error) {
 	return func(l store.License, _ bool) (store.License, []store.Event, error) {
 		l.Status = "active"
-		e := store.Event{Type: store.EventRegister, DeviceID: device, DeviceName: "Device " + device, At: epoch}
+		e := store.Event{Type: status.EventRegister, DeviceID: device, DeviceName: "Device " + device, At: epoch}
 		return l, []store.Event{e}, nil
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/licensing"
 	"github.com/lcp-tools/lcp/pkg/profile"
 	"github.com/lcp-tools/lcp/pkg/provider"
+	"github.com/lcp-tools/lcp/pkg/server"
 	"github.com/lcp-tools/lcp/pkg/signature"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -86,11 +88,12 @@ const (
 // openStore opens the store, with its schema brought up to date. The caller
 // closes it.
 func (a *app) openStore(ctx context.Context, c Config) (*store.Store, error) {
-	return a.openMigrated(ctx, c, true)
+	return a.openStoreWith(ctx, c, store.Options{Migrate: true})
 }
 
-// openMigrated opens the store, and changes its schema only if it may.
-func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.Store, error) {
+// openStoreWith opens the store with the options that are not up to the
+// configuration.
+func (a *app) openStoreWith(ctx context.Context, c Config, o store.Options) (*store.Store, error) {
 	if err := makeDataDir(c.DataDir); err != nil {
 		return nil, err
 	}
@@ -98,11 +101,8 @@ func (a *app) openMigrated(ctx context.Context, c Config, migrate bool) (*store.
 	if err != nil {
 		return nil, err
 	}
-	dsn := c.DSN
-	if dsn == "" {
-		dsn = filepath.Join(c.DataDir, databaseFile)
-	}
-	s, err := store.Open(ctx, store.Options{DSN: dsn, Keyring: keys, Now: time.Now, Migrate: migrate})
+	o.DSN, o.Keyring, o.Now = cmp.Or(c.DSN, filepath.Join(c.DataDir, databaseFile)), keys, time.Now
+	s, err := store.Open(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the store in %s: %w", c.DataDir, err)
 	}
@@ -154,7 +154,7 @@ func (a *app) licensing(ctx context.Context, c Config) (*issuing, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.licensingFor(ctx, c, pair.Signer, true, nil)
+	return a.licensingFor(ctx, c, issuingOptions{signer: pair.Signer})
 }
 
 // An issuing is what issues licenses, over an open store.
@@ -165,20 +165,33 @@ type issuing struct {
 	close    func()
 }
 
-// licensingFor is licensing with the default provider's signer; without one,
-// nothing can be issued. log may be nil.
-func (a *app) licensingFor(ctx context.Context, c Config, signer *signature.Signer, migrate bool, log *slog.Logger) (*issuing, error) {
+// issuingOptions are what commands and the server do differently.
+type issuingOptions struct {
+	signer     *signature.Signer // of the default provider; nil: nothing can be issued
+	keepSchema bool              // fail if the database has an older one
+	log        *slog.Logger      // nil for none
+	metrics    *server.Metrics   // nil for none
+}
+
+// licensingFor is licensing with options.
+func (a *app) licensingFor(ctx context.Context, c Config, o issuingOptions) (*issuing, error) {
 	fresh, err := license.ParseTemplate(c.freshLicenseLink())
 	if err != nil {
 		return nil, fmt.Errorf("configuration: status.fresh_license_link: %w", err)
 	}
 	profiles, closeHelper := profile.NewRegistry(), func() {}
-	if signer != nil {
+	if o.signer != nil {
 		if profiles, closeHelper, err = a.profiles(c); err != nil {
 			return nil, err
 		}
 	}
-	records, err := a.openMigrated(ctx, c, migrate)
+	storeOptions, issue := store.Options{Migrate: !o.keepSchema}, licensing.Options{
+		Profiles: profiles, Signer: o.signer, PublicURL: c.PublicBaseURL, Fresh: fresh, Now: time.Now, Log: o.log,
+	}
+	if o.metrics != nil {
+		storeOptions.Observe, issue.Observe = o.metrics.ObserveStore, o.metrics.ObserveSigning
+	}
+	records, err := a.openStoreWith(ctx, c, storeOptions)
 	if err != nil {
 		closeHelper()
 		return nil, err
@@ -187,12 +200,9 @@ func (a *app) licensingFor(ctx context.Context, c Config, signer *signature.Sign
 		records.Close()
 		closeHelper()
 	}}
-	providers, err := c.providers(records, log)
-	if err == nil {
-		i.Services, err = licensing.NewServices(ctx, licensing.Options{
-			Store: records, Providers: providers, Profiles: profiles, Signer: signer,
-			PublicURL: c.PublicBaseURL, Fresh: fresh, Now: time.Now, Log: log,
-		})
+	issue.Store = records
+	if issue.Providers, err = c.providers(records, o.log); err == nil {
+		i.Services, err = licensing.NewServices(ctx, issue)
 	}
 	if err != nil {
 		i.close()

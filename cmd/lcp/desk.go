@@ -55,7 +55,7 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 	if err != nil {
 		return nil, nil, err
 	}
-	i, err := a.licensingFor(ctx, c, nil, true, nil)
+	i, err := a.licensingFor(ctx, c, issuingOptions{})
 	if err != nil {
 		return nil, nil, err
 	}

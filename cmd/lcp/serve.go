@@ -74,7 +74,13 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	if err != nil {
 		return err
 	}
-	service, err := a.licensingFor(ctx, c, pair.Signer, migrate, log)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics, err := server.NewMetrics(registry)
+	if err != nil {
+		return err
+	}
+	service, err := a.licensingFor(ctx, c, issuingOptions{signer: pair.Signer, keepSchema: !migrate, log: log, metrics: metrics})
 	if err != nil {
 		return err
 	}
@@ -82,9 +88,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 	if err := service.Providers().Refresh(ctx); err != nil { // hint pages are there without the database from now on
 		return err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	options, err := a.serverOptions(ctx, c, service, registry, log)
+	options, err := a.serverOptions(ctx, c, service, metrics, log)
 	if err != nil {
 		return err
 	}
@@ -162,11 +166,7 @@ func serveOn(ctx context.Context, l net.Listener, h http.Handler, files TLS, gra
 }
 
 // serverOptions puts together what the server works with.
-func (a *app) serverOptions(ctx context.Context, c Config, service *issuing, registry *prometheus.Registry, log *slog.Logger) (server.Options, error) {
-	metrics, err := server.NewMetrics(registry)
-	if err != nil {
-		return server.Options{}, err
-	}
+func (a *app) serverOptions(ctx context.Context, c Config, service *issuing, metrics *server.Metrics, log *slog.Logger) (server.Options, error) {
 	fresh, err := license.ParseTemplate(c.freshLicenseLink())
 	if err != nil {
 		return server.Options{}, fmt.Errorf("configuration: status.fresh_license_link: %w", err)

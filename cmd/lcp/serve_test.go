@@ -436,7 +436,10 @@ func TestServeOperations(t *testing.T) {
 		}
 	}
 	_, metrics := get(s.ops + "/metrics")
-	for _, want := range []string{`lcp_http_requests_total{code="201",route="POST /licenses"} 1`, "lcp_license_issue_duration_seconds_count", "go_goroutines"} {
+	for _, want := range []string{
+		`lcp_http_requests_total{code="201",route="POST /licenses"} 1`, "lcp_license_issue_duration_seconds_count",
+		"\nlcp_license_sign_duration_seconds_count 1\n", `lcp_store_duration_seconds_count{op="read"} `, `lcp_store_duration_seconds_count{op="write"} `, "go_goroutines",
+	} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics have no %s", want)
 		}

@@ -62,7 +62,7 @@ func (s *Service) draft(id string, pub store.Publication, r api.LicenseRequest) 
 
 // Issue makes the license and records it. After an error there is none.
 func (d *Draft) Issue(ctx context.Context) (*license.Document, error) {
-	doc, err := d.service.Issuer.Issue(ctx, d.request)
+	doc, err := d.service.sign(ctx, d.request)
 	if err != nil {
 		return nil, err
 	}

@@ -32,8 +32,8 @@ var (
 )
 
 // A Service issues the licenses of one provider. All fields are required but
-// KeepUsers and, where there are no status documents to make, Documents. It is
-// safe for concurrent use.
+// Observe, KeepUsers and, where there are no status documents to make, Documents.
+// It is safe for concurrent use.
 type Service struct {
 	Store     *store.Store
 	Issuer    *license.Issuer
@@ -43,6 +43,9 @@ type Service struct {
 	Policy    status.Policy   // how far a license may be renewed
 	Documents *status.Builder // status documents of its licenses
 	Now       func() time.Time
+
+	// Observe is told how long it took to make and sign each license.
+	Observe func(took time.Duration)
 
 	// KeepUsers has data of users kept, sealed, when a license is issued, and
 	// used for fresh licenses that are asked for without it. The default is not
@@ -123,7 +126,7 @@ func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*
 	if rec, err = s.changeProfile(ctx, rec, r.Profile); err != nil {
 		return nil, err
 	}
-	doc, err := s.Issuer.Issue(ctx, newRequest(rec, pub, r))
+	doc, err := s.sign(ctx, newRequest(rec, pub, r))
 	if err == nil && kept != nil {
 		err = s.keep(ctx, rec.UUID, r, kept)
 	}
@@ -131,6 +134,16 @@ func (s *Service) Fresh(ctx context.Context, id string, r api.LicenseRequest) (*
 		return nil, err
 	}
 	return doc, nil
+}
+
+// sign makes a license document.
+func (s *Service) sign(ctx context.Context, r license.Request) (*license.Document, error) {
+	begin := s.Now()
+	doc, err := s.Issuer.Issue(ctx, r)
+	if err == nil && s.Observe != nil {
+		s.Observe(s.Now().Sub(begin))
+	}
+	return doc, err
 }
 
 // changeProfile moves a license to the profile asked for (an upgrade), and keeps

@@ -31,6 +31,8 @@ type Options struct {
 	Fresh     *license.Template // where fresh licenses are fetched from
 	Now       func() time.Time
 	Log       *slog.Logger // of certificates that are about to expire; nil for none
+
+	Observe func(took time.Duration) // of each Service; nil for nobody
 }
 
 // Services has a Service for each provider. Those of the configuration are made
@@ -174,7 +176,7 @@ func (s *Services) Fresh(ctx context.Context, id string, r api.LicenseRequest) (
 func (s *Services) make(ctx context.Context, p *provider.Provider) (*Service, error) {
 	service := &Service{
 		Store: s.o.Store, Profiles: s.o.Profiles, Provider: p.URI, Profile: cmp.Or(p.Profile, profile.Basic), Policy: p.Renewal.Policy(), Now: s.o.Now,
-		KeepUsers: p.SnapshotUsers,
+		KeepUsers: p.SnapshotUsers, Observe: s.o.Observe,
 	}
 	var err error
 	if service.Documents, err = s.documents(p); err != nil {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/lcp-tools/lcp/pkg/delivery"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // Metrics counts what the server does, for Prometheus.
@@ -15,6 +16,10 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 	issued   *prometheus.HistogramVec
+	signing  prometheus.Histogram
+	store    *prometheus.HistogramVec
+	read     prometheus.Observer // of store
+	write    prometheus.Observer // of store
 	moves    *prometheus.CounterVec
 	reading  *prometheus.CounterVec
 	granted  *prometheus.CounterVec
@@ -35,6 +40,14 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "lcp_license_issue_duration_seconds", Help: "Time to make, sign and record a license; the count is that of licenses issued.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
 		}, []string{"kind"}),
+		signing: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "lcp_license_sign_duration_seconds", Help: "Time to make and sign a license.",
+			Buckets: []float64{.00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1},
+		}),
+		store: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "lcp_store_duration_seconds", Help: "Time to read from the database, or to write to it in a transaction, by operation.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1, 5},
+		}, []string{"op"}),
 		moves: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "lcp_license_moves_total", Help: "Changes of the status of licenses, by event.",
 		}, []string{"event"}),
@@ -48,13 +61,26 @@ func NewMetrics(r prometheus.Registerer) (*Metrics, error) {
 			Name: "lcp_reading_events_total", Help: "Events of reading sessions, by what became of them.",
 		}, []string{"status"}),
 	}
-	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.moves, m.granted, m.refusals, m.reading} {
+	for _, c := range []prometheus.Collector{m.requests, m.latency, m.issued, m.signing, m.store, m.moves, m.granted, m.refusals, m.reading} {
 		if err := r.Register(c); err != nil {
 			return nil, err
 		}
 	}
+	m.read, m.write = m.store.WithLabelValues(store.Read), m.store.WithLabelValues(store.Write)
 	return m, nil
 }
+
+// ObserveStore notes how long an operation of the store took.
+func (m *Metrics) ObserveStore(op string, took time.Duration) {
+	if op == store.Read {
+		m.read.Observe(took.Seconds())
+	} else {
+		m.write.Observe(took.Seconds())
+	}
+}
+
+// ObserveSigning notes how long it took to make and sign a license.
+func (m *Metrics) ObserveSigning(took time.Duration) { m.signing.Observe(took.Seconds()) }
 
 func (m *Metrics) licenseIssued(kind string, d time.Duration) {
 	m.issued.WithLabelValues(kind).Observe(d.Seconds())

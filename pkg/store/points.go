@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/rawsqlite"
 )
@@ -53,6 +54,10 @@ func (p *points) query(ctx context.Context, query string, args ...any) (rows, er
 }
 
 func (p *points) failure(ctx context.Context, err error) error { return p.s.failure(ctx, err) }
+
+func (p *points) begin() time.Time { return p.s.begin() }
+
+func (p *points) observed(op string, begin time.Time) { p.s.observed(op, begin) }
 
 // take returns a connection, which the caller gives back or discards.
 func (p *points) take(ctx context.Context) (*rawsqlite.Conn, error) {

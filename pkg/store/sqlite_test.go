@@ -405,3 +405,45 @@ func BenchmarkCreateLicense(b *testing.B) {
 		}
 	}
 }
+
+func TestObserve(t *testing.T) {
+	t.Parallel()
+	o := testOptions(t, filepath.Join(t.TempDir(), "lcp.db"))
+	ops := []string{}
+	o.Observe = func(op string, took time.Duration) {
+		if took < 0 {
+			t.Errorf("%s took %s", op, took)
+		}
+		ops = append(ops, op)
+	}
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for name, tt := range map[string]struct {
+		call func() error
+		want []string
+	}{
+		"write, which reads": {func() error {
+			_, err := s.CreatePublication(t.Context(), somePublication("p"))
+			return err
+		}, []string{store.Write}},
+		"license": {func() error {
+			_, err := s.License(t.Context(), "nothing")
+			return err
+		}, []string{store.Read}},
+		"list": {func() error {
+			_, _, err := s.Publications(t.Context(), store.PublicationFilter{}, store.Page{Limit: 1})
+			return err
+		}, []string{store.Read}},
+	} {
+		ops = ops[:0]
+		if err := tt.call(); err != nil && !errors.Is(err, store.ErrNotFound) {
+			t.Fatal(err)
+		}
+		if !slices.Equal(ops, tt.want) {
+			t.Errorf("%s: observed %q, want %q", name, ops, tt.want)
+		}
+	}
+}

@@ -40,8 +40,8 @@ type Keyring interface {
 	DeriveAll(label string) [][]byte
 }
 
-// Options say which database to open and with what. All but Migrate are
-// required.
+// Options say which database to open and with what. All but Migrate and Observe
+// are required.
 type Options struct {
 	// DSN names the database: a path, file:…, sqlite://… or sqlite3://… for
 	// SQLite, where :memory: is a database that is gone when it is closed;
@@ -52,7 +52,17 @@ type Options struct {
 	Keyring Keyring
 	Now     func() time.Time
 	Migrate bool // make the schema in an empty database, bring an older one up to date
+
+	// Observe is told how long each Read and each Write took.
+	Observe func(op string, took time.Duration)
 }
+
+// What Options.Observe is told of: a query outside any transaction, and a
+// transaction, attempts that failed included.
+const (
+	Read  = "read"
+	Write = "write"
+)
 
 // A Store is an open database. It is safe for concurrent use. The caller must
 // Close it.
@@ -60,6 +70,7 @@ type Store struct {
 	keyring Keyring
 	meter   *Meter
 	now     func() time.Time
+	observe func(op string, took time.Duration) // nil for nobody
 	dialect *dialect
 	writer  *sql.DB
 	reader  *sql.DB // may be the writer
@@ -87,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keyring: o.Keyring, now: o.Now, dialect: d, reads: make(map[string]*sql.Stmt)}
+	s := &Store{keyring: o.Keyring, now: o.Now, observe: o.Observe, dialect: d, reads: make(map[string]*sql.Stmt)}
 	s.meter = newMeter(s)
 	if s.writer, s.reader, err = d.open(ctx, name.source); err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
@@ -133,6 +144,20 @@ func (s *Store) Close() error {
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	return s.failure(ctx, s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+}
+
+// begin returns when something began that observed is to tell of.
+func (s *Store) begin() time.Time {
+	if s.observe == nil {
+		return time.Time{}
+	}
+	return s.now()
+}
+
+func (s *Store) observed(op string, begin time.Time) {
+	if s.observe != nil {
+		s.observe(op, s.now().Sub(begin))
+	}
 }
 
 // time returns the present instant as the database keeps it.

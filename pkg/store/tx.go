@@ -44,6 +44,7 @@ type rows interface {
 // returns nil, what was written outlives a crash. An ErrUnavailable leaves open
 // whether it was written, if the database went away at the very end.
 func (s *Store) write(ctx context.Context, work func(tx) error) error {
+	defer s.observed(Write, s.begin())
 	for attempt := 1; ; attempt++ {
 		err := s.writeOnce(ctx, work)
 		switch {
@@ -205,8 +206,12 @@ func (t tx) query(ctx context.Context, query string, args ...any) (rows, error) 
 	return t.runner.query(ctx, query, args...)
 }
 
-// failure leaves errors to Store.write.
+// failure leaves errors to Store.write, which is observed as a whole.
 func (tx) failure(_ context.Context, err error) error { return err }
+
+func (tx) begin() time.Time { return time.Time{} }
+
+func (tx) observed(string, time.Time) {}
 
 // query runs a statement that returns rows outside any transaction. Statements
 // are prepared once; there are only so many, since filters change values and
@@ -248,10 +253,13 @@ func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error
 }
 
 // A querier runs statements that return rows: a Store or a tx. failure says what
-// an error of the database means to the caller.
+// an error of the database means to the caller; begin and observed frame what is
+// told to Options.Observe.
 type querier interface {
 	query(ctx context.Context, query string, args ...any) (rows, error)
 	failure(ctx context.Context, err error) error
+	begin() time.Time
+	observed(op string, begin time.Time)
 }
 
 // A row is what a scan function reads.
@@ -259,6 +267,7 @@ type row interface{ Scan(dest ...any) error }
 
 // selectAll returns the rows of a query.
 func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) ([]T, error) {
+	defer q.observed(Read, q.begin())
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {
 		return nil, q.failure(ctx, err)
@@ -277,6 +286,7 @@ func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error),
 
 // selectOne returns the first row of a query, or ErrNotFound.
 func selectOne[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) (T, error) {
+	defer q.observed(Read, q.begin())
 	var one T
 	rows, err := q.query(ctx, query, args...)
 	if err != nil {

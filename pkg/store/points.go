@@ -55,6 +55,10 @@ func (p *points) query(ctx context.Context, query string, args ...any) (rows, er
 
 func (p *points) failure(ctx context.Context, err error) error { return p.s.failure(ctx, err) }
 
+func (p *points) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return p.s.bound(ctx)
+}
+
 func (p *points) begin() time.Time { return p.s.begin() }
 
 func (p *points) observed(op string, begin time.Time) { p.s.observed(op, begin) }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/store/storetest"
@@ -158,6 +159,40 @@ func TestServerGoesAway(t *testing.T) {
 	}
 }
 
+// A database server that takes and says nothing any more is as good as gone.
+func TestServerFallsSilent(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]*server{"PostgreSQL": postgres, "MariaDB": mariadb} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+			dsn := s.database(t).DSN
+			proxy := newProxy(t, address.FindString(dsn))
+			db, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			if _, err := db.CreatePublication(t.Context(), somePublication("p")); err != nil {
+				t.Fatal(err)
+			}
+			db.SetPatience(100 * time.Millisecond)
+			proxy.silent.Lock()
+			if _, err := db.CreateLicense(t.Context(), store.License{UUID: "l", PublicationUUID: "p", Status: "ready"}); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("CreateLicense = %v, want ErrUnavailable", err)
+			}
+			if _, err := db.Publication(t.Context(), "p"); !errors.Is(err, store.ErrUnavailable) {
+				t.Errorf("Publication = %v, want ErrUnavailable", err)
+			}
+			proxy.silent.Unlock()
+			db.SetPatience(time.Minute)
+			if _, err := db.Publication(t.Context(), "p"); err != nil {
+				t.Errorf("Publication afterwards: %v", err)
+			}
+		})
+	}
+}
+
 func password(dsn string) string {
 	_, rest, _ := strings.Cut(dsn, "://lcp:")
 	word, _, _ := strings.Cut(rest, "@")
@@ -171,6 +206,19 @@ type proxy struct {
 	listener        net.Listener
 	conns           []net.Conn
 	wait            sync.WaitGroup
+	silent          sync.RWMutex // locked while nothing gets through
+}
+
+// A gate writes to a connection, unless there is to be silence.
+type gate struct {
+	net.Conn
+	silent *sync.RWMutex
+}
+
+func (g gate) Write(b []byte) (int, error) {
+	g.silent.RLock()
+	defer g.silent.RUnlock()
+	return g.Conn.Write(b)
 }
 
 func newProxy(t *testing.T, server string) *proxy {
@@ -213,7 +261,7 @@ func (p *proxy) join(ctx context.Context, client net.Conn) {
 	p.conns = append(p.conns, client, server)
 	for _, pair := range [][2]net.Conn{{client, server}, {server, client}} {
 		p.wait.Go(func() {
-			_, _ = io.Copy(pair[0], pair[1])
+			_, _ = io.Copy(gate{pair[0], &p.silent}, pair[1])
 			pair[0].Close()
 		})
 	}

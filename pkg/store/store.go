@@ -67,13 +67,14 @@ const (
 // A Store is an open database. It is safe for concurrent use. The caller must
 // Close it.
 type Store struct {
-	keyring Keyring
-	meter   *Meter
-	now     func() time.Time
-	observe func(op string, took time.Duration) // nil for nobody
-	dialect *dialect
-	writer  *sql.DB
-	reader  *sql.DB // may be the writer
+	keyring  Keyring
+	meter    *Meter
+	now      func() time.Time
+	observe  func(op string, took time.Duration) // nil for nobody
+	patience time.Duration                       // with a server that does not answer
+	dialect  *dialect
+	writer   *sql.DB
+	reader   *sql.DB // may be the writer
 
 	group  *group  // nil if each operation has a transaction of its own
 	points *points // nil if there is nothing faster than reader
@@ -98,7 +99,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keyring: o.Keyring, now: o.Now, observe: o.Observe, dialect: d, reads: make(map[string]*sql.Stmt)}
+	s := &Store{keyring: o.Keyring, now: o.Now, observe: o.Observe, patience: patience, dialect: d, reads: make(map[string]*sql.Stmt)}
 	s.meter = newMeter(s)
 	if s.writer, s.reader, err = d.open(ctx, name.source); err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
@@ -144,6 +145,19 @@ func (s *Store) Close() error {
 func (s *Store) Ping(ctx context.Context) error {
 	var one int
 	return s.failure(ctx, s.reader.QueryRowContext(ctx, "SELECT 1").Scan(&one))
+}
+
+// patience bounds how long one query or transaction may take. A server that is
+// gone without a word would keep callers waiting otherwise.
+const patience = 20 * time.Second
+
+// bound bounds what a server is asked for. A file answers, and to interrupt what
+// others do in the same transaction would do harm.
+func (s *Store) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	if s.dialect.grouped {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, s.patience)
 }
 
 // begin returns when something began that observed is to tell of.

@@ -75,6 +75,8 @@ func (s *Store) writeOnce(ctx context.Context, work func(tx) error) error {
 	if s.group != nil {
 		return s.group.write(ctx, work)
 	}
+	ctx, cancel := s.bound(ctx)
+	defer cancel()
 	if err := s.prepareWrites(ctx); err != nil {
 		return err
 	}
@@ -209,6 +211,8 @@ func (t tx) query(ctx context.Context, query string, args ...any) (rows, error) 
 // failure leaves errors to Store.write, which is observed as a whole.
 func (tx) failure(_ context.Context, err error) error { return err }
 
+func (tx) bound(ctx context.Context) (context.Context, context.CancelFunc) { return ctx, func() {} }
+
 func (tx) begin() time.Time { return time.Time{} }
 
 func (tx) observed(string, time.Time) {}
@@ -253,11 +257,12 @@ func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error
 }
 
 // A querier runs statements that return rows: a Store or a tx. failure says what
-// an error of the database means to the caller; begin and observed frame what is
-// told to Options.Observe.
+// an error of the database means to the caller, bound how long it may take; begin
+// and observed frame what is told to Options.Observe.
 type querier interface {
 	query(ctx context.Context, query string, args ...any) (rows, error)
 	failure(ctx context.Context, err error) error
+	bound(ctx context.Context) (context.Context, context.CancelFunc)
 	begin() time.Time
 	observed(op string, begin time.Time)
 }
@@ -268,7 +273,9 @@ type row interface{ Scan(dest ...any) error }
 // selectAll returns the rows of a query.
 func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) ([]T, error) {
 	defer q.observed(Read, q.begin())
-	rows, err := q.query(ctx, query, args...)
+	bounded, cancel := q.bound(ctx)
+	defer cancel()
+	rows, err := q.query(bounded, query, args...)
 	if err != nil {
 		return nil, q.failure(ctx, err)
 	}
@@ -287,8 +294,10 @@ func selectAll[T any](ctx context.Context, q querier, scan func(row) (T, error),
 // selectOne returns the first row of a query, or ErrNotFound.
 func selectOne[T any](ctx context.Context, q querier, scan func(row) (T, error), query string, args ...any) (T, error) {
 	defer q.observed(Read, q.begin())
+	bounded, cancel := q.bound(ctx)
+	defer cancel()
 	var one T
-	rows, err := q.query(ctx, query, args...)
+	rows, err := q.query(bounded, query, args...)
 	if err != nil {
 		return one, q.failure(ctx, err)
 	}

@@ -106,15 +106,16 @@ func (r Record) began(before Record, now time.Time) Record {
 
 // Renew moves the end of a license later (LSD §3.5): to the end asked for, which
 // must lie after the present one and the present time and not beyond MaxEnd, or,
-// if that is zero, by RenewDefault from now and at most to MaxEnd. A license that
-// has expired becomes active again, where the policy allows it.
+// if that is zero, by RenewDefault from now and at most to MaxEnd. Where that is
+// not later than the present end, the present end stays. A license that has
+// expired becomes active again, where the policy allows it.
 //
 // Apps need not name their device; one that does must be registered, unless no
 // device is. A license recorded without a maximum gets it now, so that one
 // renewal after the other does not lead beyond.
 //
-// The refusal is ErrRenewDate for a date that cannot be or a renewal that would
-// gain nothing, and ErrRenew for all else.
+// The refusal is ErrRenewDate for a date that cannot be or a license that would
+// be over all the same, and ErrRenew for all else.
 func Renew(r Record, by Device, end, now time.Time, p Policy) (Record, []Event, error) {
 	if reason := p.whyNotRenew(r, now); reason != "" {
 		return r, nil, fmt.Errorf("%w: %s", ErrRenew, reason)
@@ -128,15 +129,18 @@ func Renew(r Record, by Device, end, now time.Time, p Policy) (Record, []Event, 
 	moved := r
 	moved.MaxEnd = p.MaxEnd(r)
 	moved.End = instant(end)
-	if end.IsZero() {
-		moved.End = earlier(instant(now.Add(p.RenewDefault)), moved.MaxEnd)
-	}
 	switch {
+	case end.IsZero():
+		moved.End = earlier(instant(now.Add(p.RenewDefault)), moved.MaxEnd)
+		if moved.End.Before(r.End) {
+			moved.End = r.End
+		}
 	case moved.End.After(moved.MaxEnd):
 		return r, nil, fmt.Errorf("%w: the latest end is %s", ErrRenewDate, format(moved.MaxEnd))
 	case !moved.End.After(r.End):
 		return r, nil, fmt.Errorf("%w: it must be later than the present end, %s", ErrRenewDate, format(r.End))
-	case !moved.End.After(instant(now)):
+	}
+	if !moved.End.After(instant(now)) {
 		return r, nil, fmt.Errorf("%w: %s is in the past", ErrRenewDate, format(moved.End))
 	}
 	moved.State = Active

@@ -9,6 +9,7 @@
 package jsontree
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,7 +72,7 @@ func Parse(data []byte) (*Value, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("%w: it is not in UTF-8", ErrSyntax)
 	}
-	if err := checkSyntax(text); err != nil {
+	if err := checkSyntax(data[len(data)-len(text):]); err != nil {
 		return nil, err
 	}
 	p := parser{text: text}
@@ -80,15 +81,15 @@ func Parse(data []byte) (*Value, error) {
 
 // checkSyntax lets the standard library judge the grammar, so that the parser
 // below only has to take valid text apart.
-func checkSyntax(text string) error {
-	var raw json.RawMessage
-	err := json.Unmarshal([]byte(text), &raw)
-	if err == nil {
+func checkSyntax(text []byte) error {
+	if json.Valid(text) {
 		return nil
 	}
+	var raw json.RawMessage
+	err := json.Unmarshal(text, &raw) // which says why not
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		before := text[:min(max(syntax.Offset, 0), int64(len(text)))]
-		return fmt.Errorf("%w: line %d: %w", ErrSyntax, 1+strings.Count(before, "\n"), err)
+		return fmt.Errorf("%w: line %d: %w", ErrSyntax, 1+bytes.Count(before, []byte("\n")), err)
 	}
 	return fmt.Errorf("%w: %w", ErrSyntax, err)
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -45,6 +46,16 @@ func TestBytesKeepTheDocument(t *testing.T) {
 	}
 }
 
+// members begins an object that has so many, m0, m1 and so on.
+func members(n int) string {
+	var b strings.Builder
+	b.WriteString("{")
+	for i := range n {
+		fmt.Fprintf(&b, `"m%d":null,`, i)
+	}
+	return b.String()
+}
+
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -56,6 +67,8 @@ func TestParseRefuses(t *testing.T) {
 		"two values":        {`{} {}`, jsontree.ErrSyntax},
 		"not UTF-8":         {"\"\xe9\"", jsontree.ErrSyntax},
 		"one name twice":    {`{"a":1,"\u0061":2}`, jsontree.ErrDuplicate},
+		"the first of many": {members(40) + `"m0":0}`, jsontree.ErrDuplicate},
+		"the last of many":  {members(40) + `"m39":null}`, jsontree.ErrDuplicate},
 		"nested too deep":   {strings.Repeat("[", 200) + strings.Repeat("]", 200), jsontree.ErrTooLarge},
 		"nested bottomless": {strings.Repeat("[", 1<<20), jsontree.ErrSyntax},
 		"too many values":   {"[" + strings.Repeat("0,", 1<<19) + "0]", jsontree.ErrTooLarge},

@@ -31,20 +31,23 @@ func (p *parser) value(depth int) (*Value, error) {
 	}
 }
 
+// fewMembers is up to how many members of an object are compared one by one, which
+// is quicker than a map.
+const fewMembers = 16
+
 func (p *parser) object(depth int) (*Value, error) {
 	v := &Value{kind: Object}
-	seen := make(map[string]bool)
+	var seen map[string]bool // nil while there are few
 	for p.pos++; p.peek() != '}'; {
 		if p.text[p.pos] == ',' {
 			p.pos++
 			p.peek()
 		}
 		m := Member{literal: p.str()}
-		if m.Key = unquote(m.literal); seen[m.Key] {
+		if m.Key = unquote(m.literal); seen[m.Key] || seen == nil && v.Get(m.Key) != nil {
 			line := 1 + strings.Count(p.text[:p.pos], "\n")
 			return nil, fmt.Errorf("%w: line %d: %q", ErrDuplicate, line, m.Key)
 		}
-		seen[m.Key] = true
 		p.peek()
 		p.pos++ // the colon
 		var err error
@@ -52,6 +55,15 @@ func (p *parser) object(depth int) (*Value, error) {
 			return nil, err
 		}
 		v.members = append(v.members, m)
+		switch n := len(v.members); {
+		case n == fewMembers:
+			seen = make(map[string]bool, 2*n)
+			for _, known := range v.members {
+				seen[known.Key] = true
+			}
+		case n > fewMembers:
+			seen[m.Key] = true
+		}
 	}
 	p.pos++
 	return v, nil

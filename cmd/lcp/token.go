@@ -238,7 +238,7 @@ func (a *app) verifyToken(ctx context.Context, s *secretFlags, merchant, token s
 // says.
 func (a *app) verifyUnder(ctx context.Context, secrets delivery.Store, p delivery.Provider, token string) error {
 	authorizer := &delivery.Authorizer{Store: secrets, Now: time.Now, Log: slog.New(slog.DiscardHandler)}
-	claims, err := authorizer.Verify(ctx, p, token)
+	claims, err := authorizer.Verify(ctx, p, delivery.ParseToken(token))
 	if err != nil {
 		return refusedToken(err)
 	}

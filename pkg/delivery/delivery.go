@@ -105,7 +105,7 @@ func (a Asset) is(id string) bool {
 type Request struct {
 	ID        string // of the request, in callbacks and logs
 	Operation Operation
-	Token     string // as TokenFrom found it; "" for none
+	Token     *Token // nil for none
 	Asset     Asset  // known for a fresh license; for a new one it may be left to the rights
 	LicenseID string // of a fresh license
 	User      string // whom a fresh license was issued to; for a new one, as the client claims
@@ -222,7 +222,7 @@ func (a *Authorizer) Authorize(ctx context.Context, p Provider, r Request) (Gran
 	case ByCallback:
 		return a.byCallback(ctx, p, r)
 	case Fallback:
-		if r.Token != "" {
+		if r.Token != nil {
 			return a.byToken(ctx, p, r)
 		}
 		return a.byCallback(ctx, p, r)
@@ -244,7 +244,7 @@ type offer struct {
 }
 
 func (a *Authorizer) byToken(ctx context.Context, p Provider, r Request) (Grant, error) {
-	if r.Token == "" {
+	if r.Token == nil {
 		return Grant{}, Refuse(MissingToken, "", nil)
 	}
 	c, err := a.Verify(ctx, p, r.Token)

@@ -176,6 +176,14 @@ func (b *bench) token(header, claims fmt.Stringer) string {
 	return forge(b.secret.Value.Bytes(), sha256.New, header.String(), claims.String())
 }
 
+// parse takes a token apart, unless there is none.
+func parse(token string) *delivery.Token {
+	if token == "" {
+		return nil
+	}
+	return delivery.ParseToken(token)
+}
+
 var issue = delivery.Request{ID: "req-1", Operation: delivery.Issue}
 
 var fresh = delivery.Request{
@@ -184,7 +192,7 @@ var fresh = delivery.Request{
 
 func (b *bench) byToken(t testing.TB, r delivery.Request, token string) (delivery.Grant, error) {
 	t.Helper()
-	r.Token = token
+	r.Token = parse(token)
 	return b.Authorize(t.Context(), b.shop, r)
 }
 
@@ -227,7 +235,8 @@ func TestClaimed(t *testing.T) {
 		"a list":          {"a.W10.c", "", ""},
 		"oversized":       {"a." + strings.Repeat("e", delivery.MaxToken) + ".c", "", ""},
 	} {
-		if merchant, asset := delivery.Claimed(tt.token); merchant != tt.merchant || asset != tt.asset {
+		token := delivery.ParseToken(tt.token)
+		if merchant, asset := token.Merchant(), token.Asset(); merchant != tt.merchant || asset != tt.asset {
 			t.Errorf("%s: merchant %q, asset %q, want %q, %q", name, merchant, asset, tt.merchant, tt.asset)
 		}
 	}
@@ -360,7 +369,7 @@ func TestMint(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.Verify(t.Context(), b.shop, token)
+		got, err := b.Verify(t.Context(), b.shop, delivery.ParseToken(token))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -374,7 +383,7 @@ func TestMint(t *testing.T) {
 		if token, err = delivery.Mint(secret, claims, json.RawMessage(goodRights.String())); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := b.Verify(t.Context(), b.shop, token); err != nil || !got.ExpiresAt.Equal(claims.ExpiresAt) {
+		if got, err := b.Verify(t.Context(), b.shop, delivery.ParseToken(token)); err != nil || !got.ExpiresAt.Equal(claims.ExpiresAt) {
 			t.Errorf("%s: until %s, %v", a, got.ExpiresAt, err)
 		}
 		for _, state := range []sharedsecret.State{sharedsecret.Pending, sharedsecret.VerifyOnly, sharedsecret.Revoked} {
@@ -587,7 +596,7 @@ func TestProvidersAreApart(t *testing.T) {
 	other.ID, other.Merchant = "other", "other"
 	ask := func(p delivery.Provider, token string) error {
 		r := issue
-		r.Token = token
+		r.Token = delivery.ParseToken(token)
 		_, err := b.Authorize(t.Context(), p, r)
 		return err
 	}

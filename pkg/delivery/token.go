@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,10 +42,10 @@ const (
 	maxSession      = 2 << 10 // bytes
 )
 
-// TokenFrom returns the token that a request carries, or "" if it carries none.
+// TokenFrom returns the token that a request carries, or nil if it carries none.
 // Several are a *Refusal, equal ones too: whatever added the second did not mean
 // what the first one did.
-func TokenFrom(r *http.Request) (string, error) {
+func TokenFrom(r *http.Request) (*Token, error) {
 	tokens := slices.Clone(r.Header.Values(TokenHeader))
 	for _, line := range r.Header.Values("Authorization") {
 		if scheme, token, _ := strings.Cut(line, " "); strings.EqualFold(scheme, "Bearer") {
@@ -53,18 +54,18 @@ func TokenFrom(r *http.Request) (string, error) {
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return "", Refuse(MalformedRequest, "the query of the URL is malformed", nil) // err may quote the token
+		return nil, Refuse(MalformedRequest, "the query of the URL is malformed", nil) // err may quote the token
 	}
 	tokens = append(tokens, query[TokenParameter]...)
 	switch {
 	case len(tokens) == 0:
-		return "", nil
+		return nil, nil //nolint:nilnil // a request without a token is none that failed
 	case len(tokens) > 1, strings.Contains(tokens[0], ","):
-		return "", Refuse(SeveralTokens, "", nil)
+		return nil, Refuse(SeveralTokens, "", nil)
 	case tokens[0] == "": // a bad token, which is not the same as none
-		return "", Refuse(MalformedToken, "it is empty", nil)
+		return nil, Refuse(MalformedToken, "it is empty", nil)
 	}
-	return tokens[0], nil
+	return ParseToken(tokens[0]), nil
 }
 
 // OptData is what a token tells of the shop and its user.
@@ -115,42 +116,85 @@ func Mint(s sharedsecret.Secret, c Claims, crt json.RawMessage) (string, error) 
 	return text, nil
 }
 
-// Claimed returns the merchant and the publication that a token names, each "" if
-// it names none. Nobody has verified it: that is enough to know under whose secrets
-// to look, and for nothing else.
-func Claimed(token string) (merchant, asset string) {
-	parts := strings.Split(token, ".")
-	if len(token) > MaxToken || len(parts) != 3 {
-		return "", ""
-	}
-	payload, err := base64.RawURLEncoding.Strict().DecodeString(parts[1])
-	if err != nil {
-		return "", ""
-	}
-	v, err := jsontree.Parse(payload)
-	if err != nil || v.Kind() != jsontree.Object {
-		return "", ""
-	}
-	if d, err := readOptData(v.Get("optData")); err == nil {
-		merchant = d.Merchant
-	}
-	if t, err := rights.Read(v.Get("crt")); err == nil {
-		asset = t.AssetID
-	}
-	return merchant, asset
+// A Token is a token taken apart, which nobody has verified yet. It does not print.
+type Token struct {
+	text      string
+	header    header
+	signature string
+	claims    *jsontree.Value // nil: they cannot be read
+	fault     *Refusal        // of the form; nil: none so far
 }
+
+// ParseToken takes a token apart, once for all that look at it. Any text will do:
+// what is wrong with it, Authorizer.Verify tells.
+func ParseToken(text string) *Token {
+	t := &Token{text: text}
+	var parts []string
+	if parts, t.fault = split(text); t.fault != nil {
+		return t
+	}
+	t.signature = parts[2]
+	t.header, t.fault = readHeader(parts[0], t.signature)
+	if payload, err := base64.RawURLEncoding.Strict().DecodeString(parts[1]); err == nil {
+		t.claims, _ = jsontree.Parse(payload) // Verify tells, after the signature
+	}
+	return t
+}
+
+// Merchant returns how the token calls the provider, or "" if it does not, or there
+// is no token. That is enough to know under whose secrets to look, and for nothing
+// else.
+func (t *Token) Merchant() string {
+	if t == nil {
+		return ""
+	}
+	d, err := readOptData(t.claims.Get("optData"))
+	if err != nil {
+		return ""
+	}
+	return d.Merchant
+}
+
+// Asset returns how the token calls the publication, under the conditions of
+// Merchant.
+func (t *Token) Asset() string {
+	if t == nil {
+		return ""
+	}
+	r, err := rights.Read(t.claims.Get("crt"))
+	if err != nil {
+		return ""
+	}
+	return r.AssetID
+}
+
+// Text returns the token as it came, or "" if there is none.
+func (t *Token) Text() string {
+	if t == nil {
+		return ""
+	}
+	return t.text
+}
+
+// String keeps the token out of logs and error messages.
+func (*Token) String() string { return "delivery.Token(redacted)" }
+
+// Format keeps it out of every formatting verb.
+func (t *Token) Format(f fmt.State, _ rune) { fmt.Fprint(f, t.String()) }
+
+// LogValue implements slog.LogValuer.
+func (t *Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // Verify checks the form, the signature and the times of a token under the
 // secrets of a provider. It does not spend the token, nor look at the rights or
 // the merchant. What is wrong with it is a *Refusal; any other error is the
 // store's.
-func (a *Authorizer) Verify(ctx context.Context, p Provider, token string) (Claims, error) {
+func (a *Authorizer) Verify(ctx context.Context, p Provider, t *Token) (Claims, error) {
 	var none Claims
-	header, err := readHeader(token)
-	if err != nil {
-		return none, err
+	if t.fault != nil {
+		return none, t.fault
 	}
-	secret, err := a.Store.Secret(ctx, p.ID, header.keyID)
+	secret, err := a.Store.Secret(ctx, p.ID, t.header.keyID)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return none, Refuse(UnknownSecret, "", nil)
@@ -158,46 +202,31 @@ func (a *Authorizer) Verify(ctx context.Context, p Provider, token string) (Clai
 		return none, fmt.Errorf("find the secret of a token: %w", err)
 	case !secret.State.Verifies():
 		return none, Refuse(UnknownSecret, "", fmt.Errorf("secret %q is %s", secret.KeyID, secret.State))
-	case header.algorithm != string(secret.Algorithm):
+	case t.header.algorithm != string(secret.Algorithm):
 		return none, Refuse(WrongAlgorithm, "", fmt.Errorf("secret %q is for %s", secret.KeyID, secret.Algorithm))
 	}
 	if err := secret.Check(); err != nil {
 		return none, Refuse(UnknownSecret, "", err)
 	}
-	payload, err := verified(token, secret)
-	if err != nil {
+	if err := t.checkSignature(secret); err != nil {
 		return none, err
 	}
-	c, err := readClaims(payload, a.Now())
+	c, err := readClaims(t.claims, a.Now())
 	c.KeyID = secret.KeyID
 	return c, err
 }
 
-// verified returns the claims of a token once its signature is found right.
-func verified(token string, secret sharedsecret.Secret) ([]byte, error) {
-	parser := jwt.NewParser(jwt.WithValidMethods([]string{string(secret.Algorithm)}),
-		jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation())
-	var payload rawClaims
-	_, err := parser.ParseWithClaims(token, &payload, func(*jwt.Token) (any, error) { return secret.Value.Bytes(), nil })
-	switch {
-	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return nil, Refuse(BadSignature, "", nil)
-	case err != nil:
-		return nil, malformed("it is not three parts of unpadded base64url, with JSON in them")
+// checkSignature refuses a token that was not signed with the secret, whose
+// algorithm it names.
+func (t *Token) checkSignature(secret sharedsecret.Secret) error {
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(t.signature)
+	if err != nil {
+		return malformed("its signature is not unpadded base64url")
 	}
-	return payload.json, nil
-}
-
-// rawClaims keeps the claims as they are, to be read once they are known to be
-// the provider's.
-type rawClaims struct {
-	jwt.RegisteredClaims
-	json []byte
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (c *rawClaims) UnmarshalJSON(data []byte) error {
-	c.json = append(c.json[:0], data...)
+	signed := t.text[:len(t.text)-len(t.signature)-len(".")]
+	if err := jwt.GetSigningMethod(string(secret.Algorithm)).Verify(signed, signature, secret.Value.Bytes()); err != nil {
+		return Refuse(BadSignature, "", nil)
+	}
 	return nil
 }
 
@@ -207,19 +236,24 @@ type header struct{ algorithm, keyID string }
 // malformed is a refusal of a token's form. The detail never quotes from it.
 func malformed(detail string) *Refusal { return Refuse(MalformedToken, detail, nil) }
 
-// readHeader reads the header of a token that nobody has verified yet.
-func readHeader(token string) (header, error) {
-	var h header
+// split returns the three parts of a token.
+func split(token string) ([]string, *Refusal) {
 	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_"
 	if len(token) > MaxToken {
-		return h, Refuse(TokenTooLarge, fmt.Sprintf("it has more than %d bytes", MaxToken), nil)
+		return nil, Refuse(TokenTooLarge, fmt.Sprintf("it has more than %d bytes", MaxToken), nil)
 	}
 	parts := strings.Split(token, ".")
 	// Base64 decoders pass over line breaks, so the letters are looked at first.
 	if len(parts) != 3 || strings.Trim(token, letters+".") != "" {
-		return h, malformed("it is not three parts of unpadded base64url")
+		return nil, malformed("it is not three parts of unpadded base64url")
 	}
-	data, err := base64.RawURLEncoding.Strict().DecodeString(parts[0])
+	return parts, nil
+}
+
+// readHeader reads the header of a token.
+func readHeader(part, signature string) (header, *Refusal) {
+	var h header
+	data, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
 		return h, malformed("its header is not unpadded base64url")
 	}
@@ -233,7 +267,7 @@ func readHeader(token string) (header, error) {
 	switch {
 	case h.algorithm == "":
 		return h, malformed("its header has no alg")
-	case strings.EqualFold(h.algorithm, "none"), parts[2] == "":
+	case strings.EqualFold(h.algorithm, "none"), signature == "":
 		return h, Refuse(UnsignedToken, "", nil)
 	case !strings.EqualFold(kind, "JWT"):
 		return h, malformed("the typ of its header is not JWT")
@@ -250,11 +284,9 @@ func readHeader(token string) (header, error) {
 
 // readClaims reads the claims of a token that the provider signed, at a time.
 // Claims that are not ours are ignored, as RFC 7519 §4 wants it.
-func readClaims(payload []byte, now time.Time) (Claims, error) {
-	var c Claims
-	v, err := jsontree.Parse(payload)
-	if err != nil || v.Kind() != jsontree.Object {
-		return c, malformed("its claims are not a JSON object with members of different names")
+func readClaims(v *jsontree.Value, now time.Time) (c Claims, err error) {
+	if v.Kind() != jsontree.Object {
+		return c, malformed("its claims are not unpadded base64url of a JSON object with members of different names")
 	}
 	id, ok := v.Get("jti").Text()
 	if !ok || id == "" || len(id) > maxID {

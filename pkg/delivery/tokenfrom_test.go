@@ -51,8 +51,8 @@ func TestTokenFrom(t *testing.T) {
 				r.Header.Add(name, value)
 			}
 			token, err := delivery.TokenFrom(r)
-			if token != tt.token || delivery.ReasonOf(err) != tt.want {
-				t.Errorf("TokenFrom = %q, %v, want %q, %q", token, err, tt.token, tt.want)
+			if token.Text() != tt.token || delivery.ReasonOf(err) != tt.want {
+				t.Errorf("TokenFrom = %q, %v, want %q, %q", token.Text(), err, tt.token, tt.want)
 			}
 			if err != nil && strings.Contains(err.Error(), "a.b.c") {
 				t.Errorf("the error shows the token: %v", err)

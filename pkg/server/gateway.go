@@ -97,7 +97,7 @@ func (s *server) logRefusal(ctx context.Context, id string, o *order, refusal *d
 // get the answer has no other way to it.
 func (s *server) answerOrder(w http.ResponseWriter, r *http.Request, o *order) error {
 	deliver := func(w http.ResponseWriter, r *http.Request) error { return s.deliver(w, r, o) }
-	if o.request.Operation != delivery.Issue || o.request.Token == "" || r.Header.Get(idempotencyHeader) == "" {
+	if o.request.Operation != delivery.Issue || o.request.Token == nil || r.Header.Get(idempotencyHeader) == "" {
 		return deliver(w, r)
 	}
 	claims, err := s.Delivery.Verify(r.Context(), o.provider, o.request.Token)
@@ -174,7 +174,7 @@ func (s *server) newOrder(r *http.Request) (*order, error) {
 	}
 	o, err := s.orderOf(r.Context(), p, request)
 	if err == nil && r.Header.Get(idempotencyHeader) != "" {
-		o.content, err = json.Marshal([]any{token, in})
+		o.content, err = json.Marshal([]any{token.Text(), in})
 	}
 	return o, err
 }
@@ -200,16 +200,19 @@ func unknown(reason delivery.Reason, err error) error {
 
 // seller finds the provider of a new license. The error is provider.ErrUnknown if
 // there is none of the name that is given.
-func (s *server) seller(ctx context.Context, in api.GatewayRequest, token string) (*provider.Provider, error) {
-	merchant, asset := delivery.Claimed(token)
-	if name := cmp.Or(merchant, in.Merchant); name != "" {
+func (s *server) seller(ctx context.Context, in api.GatewayRequest, token *delivery.Token) (*provider.Provider, error) {
+	if name := cmp.Or(token.Merchant(), in.Merchant); name != "" {
 		return s.Providers.ByMerchant(ctx, name)
 	}
 	several, err := s.Providers.Several(ctx)
-	if err != nil {
-		return nil, err
+	if err != nil || !several {
+		return s.Providers.Default(), err
 	}
-	if id := cmp.Or(in.AssetID, asset); id != "" && several {
+	id := in.AssetID
+	if id == "" {
+		id = token.Asset()
+	}
+	if id != "" {
 		pub, err := s.asset(ctx, id)
 		if err == nil {
 			return s.owner(ctx, pub.Provider)
@@ -246,7 +249,7 @@ func (s *server) asset(ctx context.Context, id string) (store.Publication, error
 const maxAgent = 512
 
 // requestOf takes from a request what any authorization may want to know.
-func (s *server) requestOf(r *http.Request, operation delivery.Operation, token string) delivery.Request {
+func (s *server) requestOf(r *http.Request, operation delivery.Operation, token *delivery.Token) delivery.Request {
 	metadata := map[string]string{"remoteAddr": s.address(r)}
 	if agent := r.UserAgent(); agent != "" {
 		metadata["userAgent"] = strings.ToValidUTF8(agent[:min(len(agent), maxAgent)], "")

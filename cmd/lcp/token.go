@@ -330,9 +330,6 @@ func (s oneSecret) SigningSecret(context.Context, string) (sharedsecret.Secret, 
 	return s.secret, nil
 }
 
-// Spend implements delivery.Store.
-func (oneSecret) Spend(context.Context, string, string, time.Time) (bool, error) { return true, nil }
-
 // Template implements delivery.Store.
 func (oneSecret) Template(context.Context, string, string) ([]byte, error) {
 	return nil, delivery.ErrNotFound

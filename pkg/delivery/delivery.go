@@ -117,9 +117,8 @@ type Request struct {
 
 	Production bool // licenses are signed with a production certificate; for test-dummy alone
 
-	// Check, if set, is asked last, before a token is spent, whether the license
-	// can be issued at all, such as whether there is the publication. Its error
-	// is returned unchanged.
+	// Check, if set, is asked whether the license can be issued at all, such as
+	// whether there is the publication. Its error is returned unchanged.
 	Check func(context.Context, rights.Terms) error
 }
 
@@ -132,13 +131,23 @@ func (r Request) Format(f fmt.State, _ rune) { fmt.Fprint(f, r.String()) }
 // LogValue implements slog.LogValuer.
 func (r Request) LogValue() slog.Value { return slog.StringValue(r.ID) }
 
-// A Grant is a license that may be delivered.
+// A Grant is a license that may be delivered, once its token is spent if it has
+// one.
 type Grant struct {
-	Terms   rights.Terms
-	Source  Mode   // ByToken, ByCallback, AllowAll or TestDummy
-	Session string // of the shop, as the token or the client tells it; may be empty
-	KeyID   string // of the secret that a token was signed with, else ""
-	TokenID string // SHA-256 of the token's jti in hexadecimal, else ""; may be logged
+	Terms    rights.Terms
+	Source   Mode      // ByToken, ByCallback, AllowAll or TestDummy
+	Session  string    // of the shop, as the token or the client tells it; may be empty
+	KeyID    string    // of the secret that a token was signed with, else ""
+	Spending *Spending // what is to be noted with the delivery; nil unless Source is ByToken
+}
+
+// A Spending is the use of a token. Whoever delivers notes it, of all who share the
+// store the first alone, in the same transaction as what is delivered if that is
+// new: so no token is good for two licenses, and none is spent for nothing.
+type Spending struct {
+	Provider string    // Provider.ID
+	Token    string    // SHA-256 of the jti in hexadecimal; may be logged
+	Until    time.Time // when the note may be dropped
 }
 
 // String keeps personal data out of logs and error messages.
@@ -150,8 +159,8 @@ func (g Grant) Format(f fmt.State, _ rune) { fmt.Fprint(f, g.String()) }
 // LogValue implements slog.LogValuer.
 func (g Grant) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("source", string(g.Source))}
-	if g.TokenID != "" {
-		attrs = append(attrs, slog.String("kid", g.KeyID), slog.String("token", g.TokenID[:16]))
+	if g.Spending != nil {
+		attrs = append(attrs, slog.String("kid", g.KeyID), slog.String("token", g.Spending.Token[:16]))
 	}
 	if len(g.Terms.Warnings) > 0 {
 		attrs = append(attrs, slog.Any("warnings", g.Terms.Warnings))
@@ -193,12 +202,6 @@ type Store interface {
 	// ErrNotFound.
 	SigningSecret(ctx context.Context, provider string) (sharedsecret.Secret, error)
 
-	// Spend notes that a token was used, and reports whether it is the first to
-	// do so, atomically, across all that share the store. token is 64 lower-case
-	// hexadecimal digits. The note may be dropped once the clock has passed
-	// until.
-	Spend(ctx context.Context, provider, token string, until time.Time) (first bool, err error)
-
 	// Template returns the JSON of a rights template, or ErrNotFound.
 	Template(ctx context.Context, provider, name string) ([]byte, error)
 }
@@ -214,7 +217,8 @@ type Authorizer struct {
 
 // Authorize decides on a request, for the provider that it concerns. A request
 // that is not granted is a *Refusal; any other error is the store's, the
-// context's or that of Request.Check, and grants nothing either.
+// context's or that of Request.Check, and grants nothing either. A token is left
+// to be spent, see Spending.
 func (a *Authorizer) Authorize(ctx context.Context, p Provider, r Request) (Grant, error) {
 	switch p.Mode {
 	case ByToken:
@@ -262,16 +266,9 @@ func (a *Authorizer) byToken(ctx context.Context, p Provider, r Request) (Grant,
 	if err != nil {
 		return Grant{}, err
 	}
-	g.KeyID, g.TokenID = c.KeyID, spentID(c.ID)
-	// Last of all, so that a token survives what is wrong elsewhere. The note
-	// outlives the token by the skew once more, for replicas with other clocks.
-	first, err := a.Store.Spend(ctx, p.ID, g.TokenID, c.ExpiresAt.Add(2*skew))
-	switch {
-	case err != nil:
-		return Grant{}, fmt.Errorf("spend a token: %w", err)
-	case !first:
-		return Grant{}, Refuse(ReplayedToken, "", nil)
-	}
+	// The note outlives the token by the skew once more, for replicas with other
+	// clocks.
+	g.KeyID, g.Spending = c.KeyID, &Spending{Provider: p.ID, Token: spentID(c.ID), Until: c.ExpiresAt.Add(2 * skew)}
 	return g, nil
 }
 

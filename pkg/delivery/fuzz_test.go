@@ -12,7 +12,7 @@ import (
 )
 
 // FuzzToken: whatever is signed, and however the signature is damaged, the
-// answer is a grant with a user and a publication, once, or a refusal.
+// answer is a grant with a user and a publication, or a refusal.
 func FuzzToken(f *testing.F) {
 	f.Add(goodHeader.String(), goodClaims.String(), true)
 	f.Add(goodHeader.String(), goodClaims.String(), false)
@@ -34,11 +34,8 @@ func FuzzToken(f *testing.F) {
 		if !signed {
 			t.Fatal("granted without the secret")
 		}
-		if g.Terms.User.ID == "" || g.Terms.AssetID == "" || len(b.store.spent) != 1 {
-			t.Errorf("user %q, asset %q, %d spent", g.Terms.User.ID, g.Terms.AssetID, len(b.store.spent))
-		}
-		if _, err := b.byToken(t, issue, token); delivery.ReasonOf(err) != delivery.ReplayedToken {
-			t.Errorf("the second time: %v", err)
+		if g.Terms.User.ID == "" || g.Terms.AssetID == "" || g.Spending == nil {
+			t.Errorf("user %q, asset %q, spending %v", g.Terms.User.ID, g.Terms.AssetID, g.Spending)
 		}
 	})
 }

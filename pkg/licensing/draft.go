@@ -60,13 +60,18 @@ func (s *Service) draft(id string, pub store.Publication, r api.LicenseRequest) 
 	return d, nil
 }
 
-// Issue makes the license and records it. After an error there is none.
-func (d *Draft) Issue(ctx context.Context) (*license.Document, error) {
+// Issue makes the license and records it, and with it that the token was spent
+// which it is for, if that is not nil. The error is store.ErrSpent if it was
+// before. After an error there is no license, and nothing is spent.
+func (d *Draft) Issue(ctx context.Context, token *store.Spending) (*license.Document, error) {
+	if token != nil && d.service.Store.KnownSpent(*token) { // or a replay would have a license signed for nothing
+		return nil, store.ErrSpent
+	}
 	doc, err := d.service.sign(ctx, d.request)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.service.create(ctx, d.record, d.asked); err != nil {
+	if err := d.service.create(ctx, d.record, d.asked, token); err != nil {
 		return nil, fmt.Errorf("record the license: %w", err)
 	}
 	return doc, nil

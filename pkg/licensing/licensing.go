@@ -79,7 +79,7 @@ func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest)
 	if err != nil {
 		return nil, err
 	}
-	return d.Issue(ctx)
+	return d.Issue(ctx, nil)
 }
 
 // maxUserID is how long the identifier of a user can be, in characters: what the

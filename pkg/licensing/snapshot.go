@@ -67,15 +67,15 @@ func (s *Service) keep(ctx context.Context, id string, r api.LicenseRequest, kep
 	return s.Store.UpdateSnapshot(ctx, id, data)
 }
 
-// create records a license, and what shall be kept of its user.
-func (s *Service) create(ctx context.Context, rec store.License, r api.LicenseRequest) error {
-	if !s.KeepUsers {
-		_, err := s.Store.CreateLicense(ctx, rec)
-		return err
+// create records a license, what shall be kept of its user, and that a token was
+// spent.
+func (s *Service) create(ctx context.Context, rec store.License, r api.LicenseRequest, token *store.Spending) (err error) {
+	with := store.With{Spending: token}
+	if s.KeepUsers {
+		if with.Snapshot, err = encode(r); err != nil {
+			return err
+		}
 	}
-	data, err := encode(r)
-	if err == nil {
-		_, err = s.Store.CreateLicenseWithSnapshot(ctx, rec, data)
-	}
+	_, err = s.Store.CreateLicenseWith(ctx, rec, with)
 	return err
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/lcp-tools/lcp/pkg/delivery"
 	"github.com/lcp-tools/lcp/pkg/sharedsecret"
@@ -78,11 +77,6 @@ func (r Records) Secret(ctx context.Context, provider, keyID string) (sharedsecr
 func (r Records) SigningSecret(ctx context.Context, provider string) (sharedsecret.Secret, error) {
 	c, err := r.store.SigningSecret(ctx, provider)
 	return c, missing(err)
-}
-
-// Spend implements delivery.Store.
-func (r Records) Spend(ctx context.Context, provider, token string, until time.Time) (first bool, err error) {
-	return r.store.Spend(ctx, provider, token, until)
 }
 
 // Template implements delivery.Store.

@@ -73,9 +73,4 @@ func TestRecordsTellWhatIsMissing(t *testing.T) {
 			t.Errorf("what is missing is %v", err)
 		}
 	}
-	for _, want := range []bool{true, false} {
-		if first, err := r.Spend(ctx, "shop", "t", time.Unix(1<<40, 0)); first != want || err != nil {
-			t.Errorf("Spend = %v, %v", first, err)
-		}
-	}
 }

@@ -294,14 +294,14 @@ func (s *server) deliver(w http.ResponseWriter, r *http.Request, o *order) error
 	if err != nil {
 		return nobodys(o, err)
 	}
-	doc, err := o.issue(r.Context())
+	doc, err := s.issue(r.Context(), o, (*store.Spending)(grant.Spending))
 	if err != nil {
-		return invalidRights(err)
+		return notIssued(err)
 	}
 	s.Metrics.licenseDelivered(o.request.Operation, grant.Source, s.Now().Sub(begin))
 	s.Log.LogAttrs(r.Context(), slog.LevelInfo, "license delivered", slog.String("request", o.request.ID),
 		slog.String("provider", o.provider.ID), slog.String("operation", string(o.request.Operation)),
-		slog.String("license", doc.ID), slog.Any("grant", grant))
+		slog.String("license", doc.ID), slog.Any("grant", &grant))
 	w.Header().Set("Content-Disposition", disposition(titleOf(doc)))
 	code := http.StatusOK
 	if o.request.Operation == delivery.Issue {
@@ -319,12 +319,30 @@ func nobodys(o *order, err error) error {
 	return err
 }
 
-// issue has the license made that was authorized.
-func (o *order) issue(ctx context.Context) (*license.Document, error) {
-	if o.request.Operation == delivery.Fresh {
-		return o.service.Fresh(ctx, o.request.LicenseID, o.user)
+// issue has the license made that was authorized, and spends the token if it was
+// by one.
+func (s *server) issue(ctx context.Context, o *order, token *store.Spending) (*license.Document, error) {
+	if o.request.Operation == delivery.Issue {
+		return o.draft.Issue(ctx, token)
 	}
-	return o.draft.Issue(ctx)
+	if token != nil {
+		if err := s.Store.Spend(ctx, *token); err != nil {
+			return nil, err
+		}
+	}
+	return o.service.Fresh(ctx, o.request.LicenseID, o.user)
+}
+
+// notIssued makes a refusal of what was found only when the license was made.
+func notIssued(err error) error {
+	switch {
+	case errors.Is(err, store.ErrSpent):
+		return delivery.Refuse(delivery.ReplayedToken, "", nil)
+	case errors.Is(err, store.ErrDeleted): // meanwhile
+		return delivery.Refuse(delivery.UnknownPublication, "", nil)
+	default:
+		return invalidRights(err)
+	}
 }
 
 // prepare settles what is to be delivered of what was granted, while nothing is

@@ -43,6 +43,10 @@ type dialect struct {
 	// what fresh makes of its name.
 	upsert func(key string) (clause string, fresh func(column string) string)
 
+	// unlessThere makes an INSERT do nothing, and change no row, where there is one
+	// with its key already.
+	unlessThere func(insert string) string
+
 	// isolation is that of transactions. Every transaction locks what its
 	// decision rests on, so that to read what is committed is enough.
 	isolation sql.IsolationLevel
@@ -82,6 +86,9 @@ func (d *dialect) text(query string) string {
 func onConflict(key string) (clause string, fresh func(column string) string) {
 	return " ON CONFLICT (" + key + ") DO UPDATE SET ", func(column string) string { return "excluded." + column }
 }
+
+// onConflictNothing is unlessThere in the words of SQLite and PostgreSQL.
+func onConflictNothing(insert string) string { return insert + " ON CONFLICT DO NOTHING" }
 
 // onDuplicate is upsert in the words of MySQL and MariaDB.
 func onDuplicate(string) (clause string, fresh func(column string) string) {

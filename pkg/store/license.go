@@ -196,25 +196,47 @@ func scanTitled(r row) (numbered[License], error) {
 // stored. It fails with ErrNotFound if there is no such publication, which is
 // ErrDeleted if there was one, and with ErrExists if the UUID is taken.
 func (s *Store) CreateLicense(ctx context.Context, l License) (License, error) {
-	return s.createLicense(ctx, l, func(tx) error { return nil })
+	return s.CreateLicenseWith(ctx, l, With{})
 }
 
-// createLicense adds l, and what goes with it in the same transaction.
-func (s *Store) createLicense(ctx context.Context, l License, more func(tx) error) (License, error) {
+// With is what goes with a new license: all of it is written, or nothing.
+type With struct {
+	Snapshot []byte    // data of its user, kept sealed and bound to the license; nil for none
+	Spending *Spending // of the token that it is for; nil for none
+}
+
+// CreateLicenseWith is CreateLicense, and fails with ErrSpent as well.
+func (s *Store) CreateLicenseWith(ctx context.Context, l License, with With) (License, error) {
 	l.DeviceCount = 0
 	err := l.check()
+	if err == nil && with.Spending != nil {
+		err = with.Spending.check()
+	}
 	if err == nil {
-		err = s.write(ctx, func(t tx) error {
-			if err := createLicense(ctx, t, l); err != nil {
-				return err
-			}
-			return more(t)
-		})
+		err = s.write(ctx, func(t tx) error { return createLicenseWith(ctx, t, l, with) })
+	}
+	if with.Spending != nil {
+		s.afterSpending(ctx, with.Spending, err)
 	}
 	if err != nil {
 		return License{}, fmt.Errorf("create license %q: %w", l.UUID, err)
 	}
 	return l, nil
+}
+
+func createLicenseWith(ctx context.Context, t tx, l License, with With) error {
+	if with.Spending != nil {
+		if err := spend(ctx, t, with.Spending); err != nil {
+			return err
+		}
+	}
+	if err := createLicense(ctx, t, l); err != nil {
+		return err
+	}
+	if with.Snapshot == nil {
+		return nil
+	}
+	return t.exec(ctx, insertSnapshot, l.Provider, l.UserID, t.s.keyring.Seal(with.Snapshot, snapshotData(l.UUID)), l.UUID)
 }
 
 func createLicense(ctx context.Context, t tx, l License) error {

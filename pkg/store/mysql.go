@@ -33,6 +33,7 @@ func mysqlDialect() (*dialect, error) {
 		forUpdate:     " FOR UPDATE",
 		forShare:      " LOCK IN SHARE MODE",
 		upsert:        onDuplicate,
+		unlessThere:   insertIgnore,
 		isolation:     sql.LevelReadCommitted,
 		through:       throughMySQL,
 		shards:        counterShards,
@@ -130,6 +131,12 @@ func lockMySQL(ctx context.Context, conn *sql.Conn) (unlock func() error, err er
 	return func() error {
 		return conn.QueryRowContext(context.WithoutCancel(ctx), release).Scan(&got)
 	}, nil
+}
+
+// insertIgnore is unlessThere. What else would be an error is then none either, such
+// as a value too long for its column, so those are looked at before.
+func insertIgnore(insert string) string {
+	return "INSERT IGNORE" + strings.TrimPrefix(insert, "INSERT")
 }
 
 func throughMySQL(index string) string {

@@ -51,6 +51,7 @@ func postgresDialect() (*dialect, error) {
 		forUpdate:     " FOR UPDATE",
 		forShare:      " FOR SHARE",
 		upsert:        onConflict,
+		unlessThere:   onConflictNothing,
 		isolation:     sql.LevelReadCommitted,
 		through:       func(string) string { return "" },
 		shards:        counterShards,

@@ -162,7 +162,7 @@ const (
 // Template returns the JSON of a provider's rights template. It fails with
 // ErrNotFound.
 func (s *Store) Template(ctx context.Context, provider, name string) ([]byte, error) {
-	document, err := selectOne(ctx, s, func(r row) (b []byte, err error) {
+	document, err := selectOne(ctx, s.keyed(), func(r row) (b []byte, err error) {
 		err = r.Scan(&b)
 		return b, err
 	}, selectTemplate, provider, name)

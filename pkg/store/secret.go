@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -106,7 +105,7 @@ func (s *Store) Secrets(ctx context.Context, provider string) ([]sharedsecret.Se
 // Secret returns a secret of a provider, in whatever state it is. It fails with
 // ErrNotFound.
 func (s *Store) Secret(ctx context.Context, provider, keyID string) (sharedsecret.Secret, error) {
-	c, err := selectOne(ctx, s, s.scanSecret, selectShared+byProviderID, secretID(provider, keyID))
+	c, err := selectOne(ctx, s.keyed(), s.scanSecret, selectShared+byProviderID, secretID(provider, keyID))
 	if err != nil {
 		return sharedsecret.Secret{}, fmt.Errorf("secret %q of provider %q: %w", keyID, provider, err)
 	}
@@ -145,53 +144,4 @@ func (s *Store) MoveSecret(ctx context.Context, provider, keyID string, to share
 		return sharedsecret.Secret{}, fmt.Errorf("change a secret of provider %q: %w", provider, err)
 	}
 	return c, nil
-}
-
-const (
-	// spendsPerSweep is after how many tokens that are spent old ones go, and
-	// sweepSize how many of them: more, so that they never pile up, and not many,
-	// so that nobody waits for it.
-	spendsPerSweep = 64
-	sweepSize      = 256
-)
-
-const (
-	selectSpent = "SELECT COUNT(*) FROM spent_tokens WHERE id = ?"
-	insertSpent = "INSERT INTO spent_tokens (id, expires_at) VALUES (?, ?)"
-	forgetSpent = `DELETE FROM spent_tokens WHERE id IN
-	(SELECT id FROM (SELECT id FROM spent_tokens WHERE expires_at < ? ORDER BY expires_at LIMIT ?) old)`
-)
-
-// Spend notes that a token of a provider was used, and reports whether that was
-// the first time. Of any number of calls at the same time, from any process, one
-// is the first. token is what tokens are told apart by, 64 characters at most.
-// The note is dropped some time after until.
-func (s *Store) Spend(ctx context.Context, provider, token string, until time.Time) (first bool, err error) {
-	if err = checkFields(field{"provider", provider, maxKeyPart}, field{"token", token, maxKeyPart}); err == nil {
-		id, sweep := provider+"/"+token, s.spends.Add(1)%spendsPerSweep == 0
-		err = s.write(ctx, func(t tx) error {
-			n, err := selectOne(ctx, t, scanCount, selectSpent, id)
-			if first = n == 0; err != nil || !first {
-				return err
-			}
-			return t.exec(ctx, insertSpent, id, ceilMillis(until))
-		})
-		if sweep && err == nil {
-			err = s.forgetSpent(ctx)
-		}
-	}
-	if err != nil {
-		return false, fmt.Errorf("spend a token: %w", err)
-	}
-	return first, nil
-}
-
-// forgetSpent drops some notes of tokens that have expired. A database that is
-// too busy for it has another chance soon.
-func (s *Store) forgetSpent(ctx context.Context) error {
-	err := s.write(ctx, func(t tx) error { return t.exec(ctx, forgetSpent, s.time().UnixMilli(), sweepSize) })
-	if errors.Is(err, ErrUnavailable) {
-		return nil
-	}
-	return err
 }

@@ -18,19 +18,10 @@ const (
 	sealedSnapshots = "SELECT license_uuid, data FROM snapshots WHERE license_uuid > ? ORDER BY license_uuid LIMIT ?"
 )
 
-// CreateLicenseWithSnapshot is CreateLicense for a license of which data of its
-// user is kept, sealed and bound to the license. What it looks like is the
-// caller's business.
-func (s *Store) CreateLicenseWithSnapshot(ctx context.Context, l License, data []byte) (License, error) {
-	return s.createLicense(ctx, l, func(t tx) error {
-		return t.exec(ctx, insertSnapshot, l.Provider, l.UserID, s.keyring.Seal(data, snapshotData(l.UUID)), l.UUID)
-	})
-}
-
 // Snapshot returns what is kept of the user of a license. It fails with
 // ErrNotFound if that is nothing.
 func (s *Store) Snapshot(ctx context.Context, license string) ([]byte, error) {
-	sealed, err := selectOne(ctx, s, scanSealedKey, selectSnapshot, license)
+	sealed, err := selectOne(ctx, s.keyed(), scanSealedKey, selectSnapshot, license)
 	if err != nil {
 		return nil, fmt.Errorf("snapshot of license %q: %w", license, err)
 	}

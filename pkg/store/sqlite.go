@@ -59,6 +59,7 @@ func sqliteDialect() (*dialect, error) {
 		beforeMigration: createSQLiteVersionTable,
 		through:         throughSQLite,
 		upsert:          onConflict,
+		unlessThere:     onConflictNothing,
 		grouped:         true,
 		shards:          1,
 		raced:           isSQLiteUnique,

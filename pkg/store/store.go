@@ -81,6 +81,7 @@ type Store struct {
 
 	swept  atomic.Int64 // when old claims were last removed, in milliseconds
 	spends atomic.Int64 // tokens that were spent
+	spent  recent       // the last of them, and of those that somebody tried again
 
 	mu     sync.RWMutex
 	writes map[string]*sql.Stmt // by query; nil before the first transaction

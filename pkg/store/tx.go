@@ -21,7 +21,7 @@ type tx struct {
 	s      *Store
 	runner runner
 	tally  tally // what becomes of the counters
-	wrote  *bool // set by the first statement that may write; may be nil
+	wrote  *bool // set by the first statement that may have written; may be nil
 }
 
 // A runner runs the statements of a transaction, in the words of the database.
@@ -170,7 +170,7 @@ func (s *Store) prepareWrites(ctx context.Context) error {
 	}
 	writes := make(map[string]*sql.Stmt)
 	for _, query := range []string{
-		isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
+		s.dialect.unlessThere(insertSpent), isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
 		updateStanding, selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
 	} {
 		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
@@ -197,10 +197,11 @@ func (t tx) exec(ctx context.Context, query string, args ...any) error {
 
 // execCount is exec, and returns how many rows were changed.
 func (t tx) execCount(ctx context.Context, query string, args ...any) (int64, error) {
-	if t.wrote != nil {
+	changed, err := t.runner.exec(ctx, query, args...)
+	if t.wrote != nil && (changed > 0 || err != nil) {
 		*t.wrote = true
 	}
-	return t.runner.exec(ctx, query, args...)
+	return changed, err
 }
 
 // query runs a statement that returns rows.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -201,11 +202,10 @@ func testKeyIDsAreCaseSensitive(t *testing.T, impl Implementation) {
 		_, err = s.Secret(ctx, "Shop", "key")
 		wantError(t, "provider Shop", err, store.ErrNotFound)
 	}
-	if first, err := s.Spend(ctx, "shop", "abc", epoch.Add(time.Hour)); !first || err != nil {
-		t.Errorf("token: %v, %v", first, err)
-	}
-	if first, err := s.Spend(ctx, "shop", "ABC", epoch.Add(time.Hour)); !first || err != nil {
-		t.Errorf("token in capitals: %v, %v", first, err)
+	for _, token := range []string{"abc", "ABC"} {
+		if err := s.Spend(ctx, spending(token)); err != nil {
+			t.Errorf("token %s: %v", token, err)
+		}
 	}
 }
 
@@ -282,13 +282,7 @@ func testOneSpend(t *testing.T, impl Implementation) {
 	for round := range 4 {
 		var firsts, others atomic.Int32
 		if err := parallel(t.Context(), 50, func(ctx context.Context, n int) error {
-			first, err := replicas[n%2].Spend(ctx, "shop", fmt.Sprintf("%064x", round), epoch.Add(time.Hour))
-			if first {
-				firsts.Add(1)
-			} else if err == nil {
-				others.Add(1)
-			}
-			return err
+			return countSpent(replicas[n%2].Spend(ctx, numbered(round)), &firsts, &others)
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -296,9 +290,110 @@ func testOneSpend(t *testing.T, impl Implementation) {
 			t.Errorf("round %d: %d were the first, %d were not", round, firsts.Load(), others.Load())
 		}
 	}
-	if first, err := replicas[0].Spend(t.Context(), "other", fmt.Sprintf("%064x", 0), epoch.Add(time.Hour)); !first || err != nil {
-		t.Errorf("of another provider: %v, %v", first, err)
+	of := numbered(0)
+	of.Provider = "other"
+	if err := replicas[0].Spend(t.Context(), of); err != nil {
+		t.Errorf("of another provider: %v", err)
 	}
+	// The first knows, the other one once somebody has tried again there.
+	wantKnown := func(want ...bool) {
+		t.Helper()
+		for i, r := range replicas {
+			if r.KnownSpent(of) != want[i] {
+				t.Errorf("replica %d knows: %v", i, !want[i])
+			}
+		}
+	}
+	wantKnown(true, false)
+	wantError(t, "on the other", replicas[1].Spend(t.Context(), of), store.ErrSpent)
+	wantKnown(true, true)
+}
+
+// spending is the use of a token of the shop, within the hour.
+func spending(token string) store.Spending {
+	return store.Spending{Provider: "shop", Token: token, Until: epoch.Add(time.Hour)}
+}
+
+// numbered is that of the n-th token.
+func numbered(n int) store.Spending { return spending(fmt.Sprintf("%064x", n)) }
+
+// countSpent counts who was the first to spend a token, and who was not. Any other
+// error comes back.
+func countSpent(err error, firsts, others *atomic.Int32) error {
+	switch {
+	case err == nil:
+		firsts.Add(1)
+	case errors.Is(err, store.ErrSpent):
+		others.Add(1)
+	default:
+		return err
+	}
+	return nil
+}
+
+// Of all who want a license for the same token at the same time, on whichever
+// replica, one gets it, and those with tokens of their own get theirs.
+func testOneLicensePerToken(t *testing.T, impl Implementation) {
+	db := impl.New(t)
+	replicas := []*store.Store{open(t, db.DSN), open(t, db.DSN)}
+	mustCreate(t, replicas[0], publication(1))
+	var firsts, others atomic.Int32
+	const requests = 60
+	if err := parallel(t.Context(), requests, func(ctx context.Context, n int) error {
+		token := numbered(0)
+		if n%3 == 0 {
+			token = numbered(1 + n)
+		}
+		with := store.With{Snapshot: []byte(snapshotText(n)), Spending: &token}
+		_, err := replicas[n%2].CreateLicenseWith(ctx, license(n, uuid(1)), with)
+		return countSpent(err, &firsts, &others)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const want = 1 + requests/3
+	if firsts.Load() != want || others.Load() != requests-want {
+		t.Errorf("%d got a license and %d did not, want %d", firsts.Load(), others.Load(), want)
+	}
+	if n, err := replicas[0].CountLicenses(t.Context(), store.LicenseFilter{}); err != nil || n != want {
+		t.Errorf("%d licenses, %v, want %d", n, err, want)
+	}
+	if n, err := replicas[0].DeleteSnapshots(t.Context(), store.SnapshotFilter{}); err != nil || n != want {
+		t.Errorf("%d snapshots, %v, want %d", n, err, want)
+	}
+}
+
+// A license that is not made spends no token, and a token that is spent makes no
+// license.
+func testTokenAndLicenseTogether(t *testing.T, impl Implementation) {
+	s := open(t, impl.New(t).DSN)
+	ctx := t.Context()
+	mustCreate(t, s, publication(1))
+	mustLicense(t, s, license(1, uuid(1)))
+	token := spending("abc")
+	with := store.With{Spending: &token}
+	for what, tt := range map[string]struct {
+		license store.License
+		with    store.With
+		want    error
+	}{
+		"license that there is": {license(1, uuid(1)), with, store.ErrExists},
+		"no publication":        {license(2, uuid(9)), with, store.ErrNotFound},
+		"impossible token":      {license(2, uuid(1)), store.With{Spending: &store.Spending{Provider: "shop", Token: string(make([]byte, 65))}}, store.ErrInvalid},
+	} {
+		_, err := s.CreateLicenseWith(ctx, tt.license, tt.with)
+		wantError(t, what, err, tt.want)
+	}
+	if s.KnownSpent(token) {
+		t.Error("spent for nothing")
+	}
+	if _, err := s.CreateLicenseWith(ctx, license(2, uuid(1)), with); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.CreateLicenseWith(ctx, license(3, uuid(1)), with)
+	wantError(t, "a second license", err, store.ErrSpent)
+	wantError(t, "something else", s.Spend(ctx, token), store.ErrSpent)
+	_, err = s.License(ctx, license(3, uuid(1)).UUID)
+	wantError(t, "license without a token", err, store.ErrNotFound)
 }
 
 // Notes of tokens that have expired go, a few with each that comes, and no note
@@ -309,11 +404,13 @@ func testSpentTokensAreDropped(t *testing.T, impl Implementation) {
 	ctx := t.Context()
 	spend := func(n int) bool {
 		t.Helper()
-		first, err := s.Spend(ctx, "shop", fmt.Sprintf("%064x", n), now.Add(10*time.Minute))
-		if err != nil {
+		token := numbered(n)
+		token.Until = now.Add(10 * time.Minute)
+		err := s.Spend(ctx, token)
+		if err != nil && !errors.Is(err, store.ErrSpent) {
 			t.Fatal(err)
 		}
-		return first
+		return err == nil
 	}
 	const many = 500
 	for n := range many {

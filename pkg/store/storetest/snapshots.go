@@ -16,7 +16,7 @@ func snapshotText(n int) string { return fmt.Sprintf("Zebulon Quagmire of licens
 // mustSnapshot makes the n-th license of a publication, with a snapshot.
 func mustSnapshot(t *testing.T, s *store.Store, n int) store.License {
 	t.Helper()
-	l, err := s.CreateLicenseWithSnapshot(t.Context(), license(n, uuid(1)), []byte(snapshotText(n)))
+	l, err := s.CreateLicenseWith(t.Context(), license(n, uuid(1)), store.With{Snapshot: []byte(snapshotText(n))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +45,7 @@ func testSnapshots(t *testing.T, impl Implementation) {
 	}
 	wantSnapshot(t, s, none.UUID, "")
 	wantSnapshot(t, s, of[0].UUID, snapshotText(0))
-	if _, err := s.CreateLicenseWithSnapshot(ctx, license(0, uuid(1)), []byte("x")); !errors.Is(err, store.ErrExists) {
+	if _, err := s.CreateLicenseWith(ctx, license(0, uuid(1)), store.With{Snapshot: []byte("x")}); !errors.Is(err, store.ErrExists) {
 		t.Errorf("a license that there is: %v", err)
 	}
 

@@ -83,6 +83,9 @@ func Run(t *testing.T, impl Implementation) {
 		"rights templates":  testTemplates,
 		"one spend":         testOneSpend,
 
+		"one license per token": testOneLicensePerToken,
+		"token and license":     testTokenAndLicenseTogether,
+
 		"TestKeyIDsAreCaseSensitive": testKeyIDsAreCaseSensitive,
 		"TestSecretsSealedAtRest":    testSecretsSealed,
 		"TestSpentTokensAreDropped":  testSpentTokensAreDropped,

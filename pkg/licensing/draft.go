@@ -22,21 +22,9 @@ type Draft struct {
 
 // Draft returns a new license under an identifier, a UUID, for a publication that
 // the caller has found; what the request says of publications does not matter.
-// Faults are *license.FieldError, several joined: all that Generate would find,
-// before anything is done that could not be undone.
+// Faults are *license.FieldError, several joined; those of the document itself Issue
+// finds, before it records anything.
 func (s *Service) Draft(id string, pub store.Publication, r api.LicenseRequest) (*Draft, error) {
-	d, err := s.draft(id, pub, r)
-	if err == nil {
-		err = d.request.Validate()
-	}
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-// draft is Draft, and leaves to the issuer what it finds wrong itself.
-func (s *Service) draft(id string, pub store.Publication, r api.LicenseRequest) (*Draft, error) {
 	uri, err := s.choose(r.Profile)
 	if err != nil {
 		return nil, err

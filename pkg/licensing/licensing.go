@@ -75,7 +75,7 @@ func (s *Service) generate(ctx context.Context, id string, r api.LicenseRequest)
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.draft(id, pub, r)
+	d, err := s.Draft(id, pub, r)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"database/sql"
+	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -189,35 +191,68 @@ INSERT INTO events VALUES (1, 'odd', 'cancel', '', '', 6);
 INSERT INTO events VALUES (2, 'used', 'register', 'd', 'Phone', 7);
 INSERT INTO events VALUES (3, 'used', 'renew', 'd', 'Phone', 8);`
 
-// A database of the first release keeps its records, and its figures are right.
-func TestFirstSchema(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "lcp.db")
+// oldDatabase makes a database with the first migrations, so many of them, and with
+// what is in it.
+func oldDatabase(t *testing.T, path string, migrations int, content ...string) {
+	t.Helper()
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	schema, err := os.ReadFile("migrations/sqlite/00001_publications_and_licenses.sql")
-	if err != nil {
-		t.Fatal(err)
+	defer db.Close()
+	files, err := filepath.Glob("migrations/sqlite/*.sql")
+	if err != nil || len(files) < migrations {
+		t.Fatal(files, err)
 	}
-	up, _, _ := strings.Cut(string(schema), "-- +goose Down")
-	const versions = `CREATE TABLE schema_versions (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
+	statements := []string{`CREATE TABLE schema_versions (id INTEGER PRIMARY KEY AUTOINCREMENT, version_id INTEGER NOT NULL,
 		is_applied INTEGER NOT NULL, tstamp TIMESTAMP DEFAULT (datetime('now')));
-		INSERT INTO schema_versions (version_id, is_applied) VALUES (0, 1), (1, 1);`
-	o := testOptions(t, path)
-	sealed := o.Keyring.Seal(make([]byte, 32), []byte("content key of publication p"))
-	for _, statements := range []string{up, versions, firstSchema} {
-		if _, err := db.ExecContext(t.Context(), statements); err != nil {
+		INSERT INTO schema_versions (version_id, is_applied) VALUES (0, 1);`}
+	for i, file := range files[:migrations] {
+		schema, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		up, _, _ := strings.Cut(string(schema), "-- +goose Down")
+		statements = append(statements, up, fmt.Sprintf("INSERT INTO schema_versions (version_id, is_applied) VALUES (%d, 1)", i+1))
+	}
+	for _, s := range append(statements, content...) {
+		if _, err := db.ExecContext(t.Context(), s); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := db.ExecContext(t.Context(), "UPDATE publications SET content_key = ?", sealed); err != nil {
+}
+
+// Tokens that were spent before the table of them was made anew stay spent, until
+// they expire.
+func TestSpentBeforeMigration(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	o := testOptions(t, path)
+	oldDatabase(t, path, 5, fmt.Sprintf("INSERT INTO spent_tokens VALUES ('shop/a', %d), ('shop/b', 1)", o.Now().Add(time.Hour).UnixMilli()))
+	s, err := store.Open(t.Context(), o)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
+	defer s.Close()
+	for n := range 128 { // until the old one is swept away
+		if err := s.Spend(t.Context(), store.Spending{Provider: "shop", Token: strconv.Itoa(n), Until: o.Now().Add(time.Hour)}); err != nil {
+			t.Fatal(err)
+		}
 	}
+	for token, want := range map[string]error{"a": store.ErrSpent, "b": nil, "127": store.ErrSpent} {
+		if err := s.Spend(t.Context(), store.Spending{Provider: "shop", Token: token, Until: o.Now().Add(time.Hour)}); !errors.Is(err, want) {
+			t.Errorf("token %s: %v, want %v", token, err, want)
+		}
+	}
+}
+
+// A database of the first release keeps its records, and its figures are right.
+func TestFirstSchema(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lcp.db")
+	o := testOptions(t, path)
+	sealed := o.Keyring.Seal(make([]byte, 32), []byte("content key of publication p"))
+	oldDatabase(t, path, 1, firstSchema, "UPDATE publications SET content_key = x'"+hex.EncodeToString(sealed)+"'")
 	s, err := store.Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)

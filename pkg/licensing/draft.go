@@ -51,7 +51,18 @@ func (s *Service) Draft(id string, pub store.Publication, r api.LicenseRequest) 
 // Issue makes the license and records it, and with it that the token was spent
 // which it is for, if that is not nil. The error is store.ErrSpent if it was
 // before. After an error there is no license, and nothing is spent.
+//
+// If the license is there already, under the identifier of the draft and for the
+// same token, it is issued once more, see GenerateAs.
 func (d *Draft) Issue(ctx context.Context, token *store.Spending) (*license.Document, error) {
+	doc, err := d.issue(ctx, token)
+	if errors.Is(err, store.ErrSpent) {
+		return d.again(ctx, err)
+	}
+	return doc, err
+}
+
+func (d *Draft) issue(ctx context.Context, token *store.Spending) (*license.Document, error) {
 	if token != nil && d.service.Store.KnownSpent(*token) { // or a replay would have a license signed for nothing
 		return nil, store.ErrSpent
 	}
@@ -63,6 +74,21 @@ func (d *Draft) Issue(ctx context.Context, token *store.Spending) (*license.Docu
 		return nil, fmt.Errorf("record the license: %w", err)
 	}
 	return doc, nil
+}
+
+// again issues the license that an earlier request has spent the token for, or
+// fails as that one does that is not the same request.
+func (d *Draft) again(ctx context.Context, spent error) (*license.Document, error) {
+	known, err := d.service.Store.License(ctx, d.record.UUID)
+	switch {
+	case errors.Is(err, store.ErrNotFound), err == nil && known.PublicationUUID != d.record.PublicationUUID:
+		return nil, spent
+	case err != nil:
+		return nil, err
+	}
+	r := d.asked
+	r.Profile = "" // as it was chosen then
+	return d.service.Fresh(ctx, known.UUID, r)
 }
 
 // String keeps what is known of the user out of logs and error messages.

@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -449,6 +450,32 @@ func TestGatewayRepeatedRequest(t *testing.T) {
 	}
 	token = "x." + token
 	refused(t, ask("k", "{}"), delivery.MalformedToken)
+}
+
+// Where the process died between the license and its answer, the repeated request
+// finds the license, on this server or another; and nobody else does.
+func TestGatewayRepeatedRequestAfterCrash(t *testing.T) {
+	t.Parallel()
+	s := newShop(t, byToken)
+	token := rawToken(s.header(), with(s.claims(), object{"exp": epoch.Add(time.Hour).Unix()}), sha256.New, s.secret.Value.Bytes())
+	ask := func(r *rig, key string) answer {
+		return r.send(t, call{method: "POST", path: "/gateway/licenses", header: http.Header{"X-Dt-Auth-Token": {token}, "Idempotency-Key": {key}}})
+	}
+	first := delivered(t, http.StatusCreated, ask(s.rig, "k"))
+	for name, r := range map[string]*rig{"this server": s.rig, "another": s.replica(t)} {
+		s.forgetAnswers(t)
+		if a := ask(r, "k"); a.code != http.StatusConflict {
+			t.Fatalf("%s, while the first might be at work: %d %s", name, a.code, a.body)
+		}
+		s.clock.pass(2 * time.Minute)
+		if again := delivered(t, http.StatusCreated, ask(r, "k")); again.ID != first.ID {
+			t.Errorf("%s: license %s, first %s", name, again.ID, first.ID)
+		}
+		refused(t, ask(r, "other"), delivery.ReplayedToken)
+	}
+	if n := s.issued(t); n != 1 {
+		t.Errorf("%d licenses", n)
+	}
 }
 
 // Status documents link to the gateway.

@@ -39,7 +39,8 @@ type Store interface {
 	//
 	// A failure of the store shows in the next Write, so that write can stop
 	// early; the writer is of no use once write has returned. Where it is an
-	// io.ReaderAt too, what was written can be read back before it shows.
+	// io.ReaderAt too, what was written can be read back before it shows; where
+	// it is a Digester, its SHA-256 need not be computed once more.
 	Put(ctx context.Context, name string, meta Meta, write func(w io.Writer) error) (Info, error)
 
 	// Stat tells what is known of an object without reading it. It returns
@@ -70,11 +71,13 @@ type Meta struct {
 	Disposition  string  // value of the header Content-Disposition
 	CacheControl string  // value of the header Cache-Control; "" for the store's own
 	SHA256       *Digest // of the bytes, where known before: Put refuses others with ErrChecksum
+}
 
-	// Written is where write puts the SHA-256 of what it has written before it
-	// returns nil, so that the store need not compute it once more; nil if write
-	// does not know it.
-	Written *Digest
+// A Digester is a writer that digests what it is given.
+type Digester interface {
+	io.Writer
+	// SHA256 returns the digest of all that was written so far.
+	SHA256() Digest
 }
 
 // Info is what a store knows of an object.

@@ -85,24 +85,9 @@ func Kind(err error) string {
 // encrypt is the pipeline's Encrypt, whose failures are the input's fault unless
 // it is writing that fails.
 func (w *Worker) encrypt(ctx context.Context, src *protect.Source, key lcpcrypto.ContentKey, out io.Writer, add func(int64)) (protect.Result, error) {
-	watched := &watchedWriter{w: out}
-	result, err := w.Pipeline.Encrypt(ctx, src.Plan, key, watched, add)
-	if err != nil && watched.err == nil && src.Changed() == nil {
+	result, err := w.Pipeline.Encrypt(ctx, src.Plan, key, out, add)
+	if err != nil && !errors.As(err, new(*protect.WriteError)) && src.Changed() == nil {
 		err = inputError(ctx, err)
 	}
 	return result, err
-}
-
-// A watchedWriter remembers that writing failed.
-type watchedWriter struct {
-	w   io.Writer
-	err error
-}
-
-func (w *watchedWriter) Write(p []byte) (int, error) {
-	n, err := w.w.Write(p)
-	if err != nil {
-		w.err = err
-	}
-	return n, err
 }

@@ -50,17 +50,14 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 func (w *Worker) putPublication(ctx context.Context, src *protect.Source, key lcpcrypto.ContentKey, name string, made *newObjects, add func(int64)) (protect.Result, error) {
 	var result protect.Result
 	verified := !w.Verify
-	var sum blob.Digest
 	err := made.put(ctx, name, blob.Meta{
 		ContentType: src.Plan.Format.MediaType,
 		Disposition: mime.FormatMediaType("attachment", map[string]string{"filename": path.Base(name)}),
-		Written:     &sum,
 	}, func(out io.Writer) error {
 		var err error
 		if result, err = w.encrypt(ctx, src, key, out, add); err != nil {
 			return err
 		}
-		sum = result.SHA256
 		if r, ok := out.(io.ReaderAt); ok && !verified {
 			if err := protect.Verify(ctx, src.Plan, key, r, result); err != nil {
 				return fmt.Errorf("verify the output: %w", err)

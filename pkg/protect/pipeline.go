@@ -54,7 +54,8 @@ type Result struct {
 // key. It verifies length and CRC-32 of all that it reads. Progress, if not nil,
 // is told how many bytes were written since the last call. After an error, what
 // w received is of no use. The errors are those of the archive package for
-// damaged sources, publication.ErrNothing, those of w, and the cause of ctx.
+// damaged sources, publication.ErrNothing, those of w as a WriteError, and the
+// cause of ctx. Of a w that is a blob.Digester, the SHA-256 is taken.
 func (p *Pipeline) Encrypt(ctx context.Context, plan *publication.Plan, key lcpcrypto.ContentKey, w io.Writer, progress func(int64)) (Result, error) {
 	encrypted := Encrypted(plan)
 	if len(encrypted) == 0 {

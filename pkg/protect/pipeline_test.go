@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/lcp-tools/lcp/pkg/archive"
+	"github.com/lcp-tools/lcp/pkg/blob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/protect"
 	"github.com/lcp-tools/lcp/pkg/publication"
@@ -155,6 +156,31 @@ func encrypt(t testing.TB, p *protect.Pipeline, plan *publication.Plan) ([]byte,
 	}
 	return out.Bytes(), result
 }
+
+// What digests itself what it is given is asked for the digest, and is given all
+// that another writer is.
+func TestDigester(t *testing.T) {
+	t.Parallel()
+	p := protect.NewPipeline(2)
+	out := &digester{sum: blob.Digest{1, 2, 3}}
+	result, err := p.Encrypt(t.Context(), planOf(t, someKinds()), key, out, nil)
+	if err != nil || result.SHA256 != out.sum || result.Size != int64(out.Len()) {
+		t.Errorf("Encrypt = %d bytes, %x, %v; want %d, %x", result.Size, result.SHA256, err, out.Len(), out.sum)
+	}
+	openZIP(t, out.Bytes())
+	// The next one computes its own again.
+	data, result := encrypt(t, p, planOf(t, someKinds()))
+	if result.SHA256 != sha256.Sum256(data) {
+		t.Errorf("SHA-256 = %x", result.SHA256)
+	}
+}
+
+type digester struct {
+	bytes.Buffer
+	sum blob.Digest
+}
+
+func (d *digester) SHA256() blob.Digest { return d.sum }
 
 // decryptCBC is AES-256-CBC as XML Encryption 1.1 §5.2 has it.
 func decryptCBC(t testing.TB, data []byte) []byte {

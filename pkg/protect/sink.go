@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"io"
 	"sync"
+
+	"github.com/lcp-tools/lcp/pkg/blob"
 )
 
 const (
@@ -11,12 +13,21 @@ const (
 	sinkChunks = 4
 )
 
+// A WriteError is a failure of the writer that a publication is written to.
+type WriteError struct{ Err error }
+
+func (e *WriteError) Error() string { return e.Err.Error() }
+func (e *WriteError) Unwrap() error { return e.Err }
+
 // A sink hashes and writes a stream of bytes, each in a goroutine of its own, so
-// that neither holds up the other nor the caller.
+// that neither holds up the other nor the caller. What digests itself what it is
+// given, it only writes to.
 type sink struct {
 	buffers [][]byte
 
 	free, hash, write chan []byte
+	filled            chan []byte // the first of those that a buffer goes to
+	digester          blob.Digester
 	running           sync.WaitGroup
 	buf               []byte
 	size              int64
@@ -43,7 +54,12 @@ func (s *sink) start(w io.Writer) {
 		s.free <- b
 	}
 	s.buf, s.size, s.err = <-s.free, 0, nil
-	s.running.Go(s.hashAll)
+	s.filled = s.hash
+	if s.digester, _ = w.(blob.Digester); s.digester != nil {
+		s.filled = s.write
+	} else {
+		s.running.Go(s.hashAll)
+	}
 	s.running.Go(func() { s.writeAll(w) })
 }
 
@@ -63,7 +79,7 @@ func (s *sink) writeAll(w io.Writer) {
 		if s.failure() == nil {
 			if _, err := w.Write(b); err != nil {
 				s.mu.Lock()
-				s.err = err
+				s.err = &WriteError{err}
 				s.mu.Unlock()
 			}
 		}
@@ -85,7 +101,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		s.buf = append(s.buf, p[:m]...)
 		p = p[m:]
 		if len(s.buf) == cap(s.buf) {
-			s.hash <- s.buf
+			s.filled <- s.buf
 			s.buf = <-s.free
 			if err := s.failure(); err != nil {
 				return 0, err
@@ -100,9 +116,12 @@ func (s *sink) Write(p []byte) (int, error) {
 // waits for the goroutines. It gives the number of bytes and their SHA-256.
 func (s *sink) finish(flush bool) (int64, [sha256.Size]byte, error) {
 	if flush {
-		s.hash <- s.buf
+		s.filled <- s.buf
 	}
-	close(s.hash)
+	close(s.filled)
 	s.running.Wait()
+	if s.digester != nil {
+		s.sum = s.digester.SHA256()
+	}
 	return s.size, s.sum, s.err
 }

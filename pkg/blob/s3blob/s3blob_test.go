@@ -251,19 +251,27 @@ func TestLostAnswerToComplete(t *testing.T) {
 	checkObject(t, s, large)
 }
 
-// Who writes an object may know its digest in the end, and then it is not computed
-// once more: it is what the store says of the object.
-func TestWrittenDigest(t *testing.T) {
+// The writer knows the digest of what it was given, at any time, and the parts
+// have their own.
+func TestWriterDigests(t *testing.T) {
 	t.Parallel()
-	for name, data := range map[string][]byte{"small object": small, "large object": large} {
+	for name, data := range map[string][]byte{"nothing": nil, "small object": small, "large object": large} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newFake(t).open(t, smallParts(s3blob.Options{}))
-			var sum blob.Digest
-			info, err := s.Put(t.Context(), "a.epub", blob.Meta{Written: &sum}, func(w io.Writer) error {
-				_, err := w.Write(data)
-				sum = sha256.Sum256(data)
-				return err
+			info, err := s.Put(t.Context(), "a.epub", blob.Meta{}, func(w io.Writer) error {
+				d := w.(blob.Digester)
+				for begin := 0; begin < len(data); {
+					end := min(len(data), begin+1_000_003)
+					if _, err := w.Write(data[begin:end]); err != nil {
+						return err
+					}
+					begin = end
+					if d.SHA256() != sha256.Sum256(data[:end]) {
+						t.Errorf("after %d bytes, SHA256 is another one", end)
+					}
+				}
+				return nil
 			})
 			if err != nil || info.SHA256 == nil || *info.SHA256 != sha256.Sum256(data) {
 				t.Fatalf("Put = %+v, %v", info, err)

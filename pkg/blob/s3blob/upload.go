@@ -35,10 +35,7 @@ func (s *Store) Put(ctx context.Context, name string, meta blob.Meta, write func
 	outer := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	group, ctx := errgroup.WithContext(ctx)
-	u := &upload{store: s, key: key, meta: meta, sending: group}
-	if meta.Written == nil {
-		u.sum = sha256.New()
-	}
+	u := &upload{store: s, key: key, meta: meta, sending: group, whole: sha256.New()}
 	whole := false
 	defer func() {
 		if !whole {
@@ -48,7 +45,7 @@ func (s *Store) Put(ctx context.Context, name string, meta blob.Meta, write func
 		}
 		cancel(nil)
 	}()
-	if err := write(writerFunc(func(p []byte) (int, error) { return u.write(ctx, p) })); err != nil {
+	if err := write(&writer{ctx, u}); err != nil {
 		return blob.Info{}, err
 	}
 	if info, err = u.commit(ctx, outer); err != nil {
@@ -59,9 +56,16 @@ func (s *Store) Put(ctx context.Context, name string, meta blob.Meta, write func
 	return info, nil
 }
 
-type writerFunc func([]byte) (int, error)
+// A writer takes the bytes of an upload.
+type writer struct {
+	ctx context.Context //nolint:containedctx // lives as long as one call of Put
+	u   *upload
+}
 
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+var _ blob.Digester = (*writer)(nil)
+
+func (w *writer) Write(p []byte) (int, error) { return w.u.write(w.ctx, p) }
+func (w *writer) SHA256() blob.Digest         { return digestOf(w.u.whole) }
 
 // An upload is one object on its way. Its first part is held back until there
 // is a second, since an object of one part takes a single request.
@@ -70,9 +74,10 @@ type upload struct {
 	key   string
 	meta  blob.Meta
 
-	buf  []byte    // the part being filled, of the capacity it is to have
-	sum  hash.Hash // of the whole; nil where write tells it
-	size int64
+	buf   []byte    // the part being filled, of the capacity it is to have
+	whole hash.Hash // of all that was written
+	part  hash.Hash // of the part being filled; nil for the first, which is the whole so far
+	size  int64
 
 	id      string  // of the multipart upload; "" before there is one
 	parts   []*part // sent or being sent
@@ -90,9 +95,6 @@ func (u *upload) write(ctx context.Context, p []byte) (int, error) {
 	if ctx.Err() != nil {
 		return 0, context.Cause(ctx)
 	}
-	if u.sum != nil {
-		u.sum.Write(p)
-	}
 	u.size += int64(n)
 	for len(p) > 0 {
 		if u.buf == nil {
@@ -105,6 +107,7 @@ func (u *upload) write(ctx context.Context, p []byte) (int, error) {
 			continue
 		}
 		m := min(len(p), cap(u.buf)-len(u.buf))
+		u.digest(p[:m])
 		u.buf = append(u.buf, p[:m]...)
 		p = p[m:]
 	}
@@ -125,7 +128,7 @@ func (u *upload) send(ctx context.Context) error {
 	if err := u.store.sending.Acquire(ctx, share); err != nil {
 		return context.Cause(ctx)
 	}
-	p := &part{number: int32(len(u.parts) + 1)}
+	p := &part{number: int32(len(u.parts) + 1), sum: u.endPart()}
 	u.parts = append(u.parts, p)
 	data := u.buf
 	u.buf = nil
@@ -177,7 +180,6 @@ func optional(s string) *string {
 }
 
 func (u *upload) sendPart(ctx context.Context, p *part, data []byte) error {
-	p.sum = sha256.Sum256(data)
 	ours := encoded(p.sum)
 	out, err := u.store.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &u.store.options.Bucket, Key: &u.key, UploadId: &u.id, PartNumber: &p.number,
@@ -217,12 +219,7 @@ func (u *upload) commit(ctx, outer context.Context) (blob.Info, error) {
 	if ctx.Err() != nil { // write went on regardless
 		return blob.Info{}, context.Cause(ctx)
 	}
-	var sum blob.Digest
-	if u.sum != nil {
-		sum = blob.Digest(u.sum.Sum(nil))
-	} else {
-		sum = *u.meta.Written
-	}
+	sum := digestOf(u.whole)
 	if want := u.meta.SHA256; want != nil && *want != sum {
 		return blob.Info{}, fmt.Errorf("upload %s: %w: the SHA-256 of what was written is %s, not %s",
 			u.location(), blob.ErrChecksum, sum, *want)

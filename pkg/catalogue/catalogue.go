@@ -169,13 +169,14 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 		}
 		return err
 	}
-	known, ok, err := w.kept(ctx, &item, from)
+	key := item.digest()
+	known, ok, err := w.kept(ctx, &item, key, from)
 	if err != nil {
 		return err
 	}
 	if ok {
 		*rec = known
-		return w.tellAgain(ctx, item.digest(), rec)
+		return w.tellAgain(ctx, key, rec)
 	}
 	// Looked at before it is opened: should it change in between, the next run
 	// finds it changed.
@@ -188,7 +189,7 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 		return err
 	}
 	if w.Notifier != nil {
-		if err := w.Journal.owe(item.digest(), rec.UUID, &m); err != nil {
+		if err := w.Journal.owe(key, rec.UUID, &m); err != nil {
 			return err
 		}
 	}
@@ -196,10 +197,10 @@ func (w *Worker) process(ctx context.Context, item Item, rec *Record, progress P
 	if err != nil {
 		return err
 	}
-	if err := w.Journal.end(item.digest(), w.askedOf(&item, product), state, rec); err != nil {
+	if err := w.Journal.end(key, w.askedOf(&item, product), state, rec); err != nil {
 		return err
 	}
-	return w.tellAgain(ctx, item.digest(), rec)
+	return w.tellAgain(ctx, key, rec)
 }
 
 // protect brings in the publication from where it is.

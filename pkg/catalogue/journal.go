@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/google/uuid"
+
 	"github.com/lcp-tools/lcp/pkg/journal"
 	"github.com/lcp-tools/lcp/pkg/onix"
 )
@@ -34,12 +36,25 @@ type Journal struct {
 	writing sync.RWMutex // shared by those who add a line and take it in; not while the journal begins anew
 
 	mu    sync.Mutex
-	items map[digest]remembered
+	items map[digest]packed
+	names map[digest]string // identifiers that are no UUIDs as usually written
 }
 
 // remembered is what the journal knows of an item.
 type remembered struct {
-	uuid   string
+	uuid string // "" if it knows nothing
+	itemState
+}
+
+// packed is the same without pointers, so that the garbage collector need not go
+// through hundreds of thousands of them.
+type packed struct {
+	uuid uuid.UUID // zero if Journal.names has it
+	itemState
+}
+
+// itemState is how far an item has come.
+type itemState struct {
 	isDone bool
 	source sourceState // when it was done
 	asked  digest
@@ -68,7 +83,7 @@ type entry struct {
 // fails with journal.ErrLocked while another run has it open. The caller closes
 // it.
 func OpenJournal(name string) (*Journal, error) {
-	j := &Journal{items: map[digest]remembered{}}
+	j := &Journal{items: map[digest]packed{}, names: map[digest]string{}}
 	file, err := journal.Open(name, journalKind, j.load)
 	if err != nil {
 		return nil, err
@@ -98,8 +113,7 @@ func (j *Journal) load(offset int64, line []byte) error {
 	if err != nil || e.UUID == "" || (e.Done+e.Owed != "") != hasRecord {
 		return errors.New("not an entry: the file was changed")
 	}
-	known := j.items[item]
-	known.uuid = e.UUID
+	known := remembered{e.UUID, j.items[item].itemState}
 	switch {
 	case e.Begun != "":
 		known = remembered{uuid: e.UUID}
@@ -203,7 +217,14 @@ func (d digest) String() string { return hex.EncodeToString(d[:]) }
 func (j *Journal) recall(item digest) remembered {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	return j.items[item]
+	p, ok := j.items[item]
+	if !ok {
+		return remembered{}
+	}
+	if p.uuid == uuid.Nil {
+		return remembered{j.names[item], p.itemState}
+	}
+	return remembered{p.uuid.String(), p.itemState}
 }
 
 // read decodes the record, or the message, in the line at an offset.
@@ -221,17 +242,17 @@ func (j *Journal) read(offset int64, to any) error {
 
 // begin writes down that work on an item begins, unless that is known. What was
 // done before is not any more.
-func (j *Journal) begin(item digest, uuid string) error {
+func (j *Journal) begin(item digest, id string) error {
 	j.writing.RLock()
 	defer j.writing.RUnlock()
 	known := j.recall(item)
-	if known.uuid == uuid && !known.isDone {
+	if known.uuid == id && !known.isDone {
 		return nil
 	}
-	if _, err := j.file.Append(entry{Begun: item.String(), UUID: uuid}); err != nil {
+	if _, err := j.file.Append(entry{Begun: item.String(), UUID: id}); err != nil {
 		return err
 	}
-	j.keep(item, remembered{uuid: uuid})
+	j.keep(item, remembered{uuid: id})
 	return nil
 }
 
@@ -260,12 +281,12 @@ func (j *Journal) end(item, asked digest, source sourceState, rec *Record) error
 		return err
 	}
 	owed := j.recall(item).owed
-	j.keep(item, remembered{uuid: rec.UUID, isDone: true, source: source, asked: asked, line: offset, owed: owed})
+	j.keep(item, remembered{rec.UUID, itemState{isDone: true, source: source, asked: asked, line: offset, owed: owed}})
 	return nil
 }
 
 // owe writes down that somebody is to be told of an item.
-func (j *Journal) owe(item digest, uuid string, m *Message) error {
+func (j *Journal) owe(item digest, id string, m *Message) error {
 	data, err := json.Marshal(m)
 	if err == nil && len(data) > maxRecord {
 		data, err = json.Marshal(Message{UUID: m.UUID, Title: m.Title, ContentType: m.ContentType, CoverURL: m.CoverURL})
@@ -276,7 +297,7 @@ func (j *Journal) owe(item digest, uuid string, m *Message) error {
 	j.writing.RLock()
 	defer j.writing.RUnlock()
 	known := j.recall(item)
-	known.owed, err = j.file.Append(entry{Owed: item.String(), UUID: uuid, Record: data})
+	known.owed, err = j.file.Append(entry{Owed: item.String(), UUID: id, Record: data})
 	if err == nil {
 		j.keep(item, known)
 	}
@@ -285,8 +306,11 @@ func (j *Journal) owe(item digest, uuid string, m *Message) error {
 
 // tellAgain sends the message about an item that is owed, if there is one.
 func (w *Worker) tellAgain(ctx context.Context, item digest, rec *Record) error {
+	if w.Notifier == nil {
+		return nil
+	}
 	known := w.Journal.recall(item)
-	if w.Notifier == nil || known.owed == 0 {
+	if known.owed == 0 {
 		return nil
 	}
 	var m Message
@@ -391,11 +415,20 @@ func (j *Journal) keep(item digest, known remembered) {
 }
 
 func (j *Journal) put(item digest, known remembered) {
+	delete(j.names, item)
 	if known.isGone && known.owed == 0 {
 		delete(j.items, item)
 		return
 	}
-	j.items[item] = known
+	p := packed{itemState: known.itemState}
+	// A UUID may be written in other ways than the one that String has.
+	if id, err := uuid.Parse(known.uuid); err == nil && id.String() == known.uuid {
+		p.uuid = id
+	}
+	if p.uuid == uuid.Nil {
+		j.names[item] = known.uuid
+	}
+	j.items[item] = p
 }
 
 // askedOf stands for what is asked for besides the source: where the same comes
@@ -412,8 +445,8 @@ func (w *Worker) askedOf(i *Item, p *onix.Product) digest {
 
 // kept returns the record of an item that an earlier run has done, if what is
 // asked for and the source are what they were.
-func (w *Worker) kept(ctx context.Context, item *Item, from origin) (rec Record, ok bool, err error) {
-	known := w.Journal.recall(item.digest())
+func (w *Worker) kept(ctx context.Context, item *Item, key digest, from origin) (rec Record, ok bool, err error) {
+	known := w.Journal.recall(key)
 	if !known.isDone {
 		return rec, false, nil
 	}

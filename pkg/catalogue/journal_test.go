@@ -91,6 +91,24 @@ func (s *shelf) must(t *testing.T, item catalogue.Item) catalogue.Record {
 	return rec
 }
 
+// Registries have identifiers of any form.
+func TestJournalKeepsIdentifiers(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	input := sampleFile(t, "sample.epub")
+	ids := []string{
+		"e6dd4c9e-70f2-4a1a-8d3b-0d2cf6a7d1f5", "{e6dd4c9e-70f2-4a1a-8d3b-0d2cf6a7d1f6}", "urn:isbn:9780000000001",
+		"00000000-0000-0000-0000-000000000000",
+	}
+	for _, kept := range []bool{false, true} {
+		for _, id := range ids {
+			if rec := s.must(t, catalogue.Item{Input: input, UUID: id}); rec.UUID != id || rec.Kept != kept {
+				t.Errorf("UUID %s came out as %s, kept: %t", id, rec.UUID, rec.Kept)
+			}
+		}
+	}
+}
+
 // What is done is done again only if something has changed, and then under the
 // same identifier.
 func TestJournalKeeps(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/lcp-tools/lcp/pkg/archive"
+	"github.com/lcp-tools/lcp/pkg/blob"
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
 	"github.com/lcp-tools/lcp/pkg/publication"
 )
@@ -55,7 +56,7 @@ type Result struct {
 // is told how many bytes were written since the last call. After an error, what
 // w received is of no use. The errors are those of the archive package for
 // damaged sources, publication.ErrNothing, those of w as a WriteError, and the
-// cause of ctx. Of a w that is a blob.Digester, the SHA-256 is taken.
+// cause of ctx. A w that is a blob.Digester is asked for the SHA-256.
 func (p *Pipeline) Encrypt(ctx context.Context, plan *publication.Plan, key lcpcrypto.ContentKey, w io.Writer, progress func(int64)) (Result, error) {
 	encrypted := Encrypted(plan)
 	if len(encrypted) == 0 {
@@ -68,13 +69,25 @@ func (p *Pipeline) Encrypt(ctx context.Context, plan *publication.Plan, key lcpc
 	if progress == nil {
 		progress = func(int64) {}
 	}
-	p.sink.start(w)
-	err = p.write(ctx, parts, key, progress)
-	size, sum, sinkErr := p.sink.finish(err == nil)
-	if err := errors.Join(err, sinkErr); err != nil {
+	out := p.output(w)
+	err = p.write(ctx, out, parts, key, progress)
+	size, sum, outErr := out.finish(err == nil)
+	if outErr != nil && !errors.Is(err, outErr) {
+		err = errors.Join(err, outErr)
+	}
+	if err != nil {
 		return Result{}, err
 	}
 	return Result{Size: size, SHA256: sum, Encrypted: encrypted}, nil
+}
+
+// output is where the archive goes on its way to w.
+func (p *Pipeline) output(w io.Writer) output {
+	if d, ok := w.(blob.Digester); ok {
+		return &direct{to: d}
+	}
+	p.sink.start(w)
+	return p.sink
 }
 
 // Encrypted lists what the plan's protected publication declares as encrypted.
@@ -107,9 +120,9 @@ func declared(plan *publication.Plan, encrypted []publication.Encrypted) ([]publ
 	return parts, nil
 }
 
-// write runs the lanes over the parts and writes the archive to the sink. When
+// write runs the lanes over the parts and writes the archive to the output. When
 // it returns, no lane is running.
-func (p *Pipeline) write(ctx context.Context, parts []publication.Part, key lcpcrypto.ContentKey, progress func(int64)) error {
+func (p *Pipeline) write(ctx context.Context, out output, parts []publication.Part, key lcpcrypto.ContentKey, progress func(int64)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	lanes := p.lanes[:min(len(p.lanes), len(parts))]
 	var running sync.WaitGroup
@@ -122,7 +135,7 @@ func (p *Pipeline) write(ctx context.Context, parts []publication.Part, key lcpc
 			}
 		})
 	}
-	zw := archive.NewWriter(p.sink)
+	zw := archive.NewWriter(out)
 	for i := range parts {
 		if err := lanes[i%len(lanes)].writeTo(ctx, zw, progress); err != nil {
 			return err

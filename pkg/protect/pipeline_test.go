@@ -523,6 +523,9 @@ func TestEncryptFailsCleanly(t *testing.T) {
 					if err == nil || tt.want != nil && !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.name) {
 						t.Errorf("Encrypt = %v, want %v about %s", err, tt.want, tt.name)
 					}
+					if errors.Is(err, errDisk) && strings.Count(err.Error(), errDisk.Error()) != 1 {
+						t.Errorf("Encrypt = %v, which says it more than once", err)
+					}
 					out, _ := encrypt(t, pipeline, plan(t, bytes.NewReader(data), int64(len(data)), parts))
 					if n := len(openZIP(t, out).File); n != len(parts)+1 {
 						t.Errorf("%d entries afterwards", n)

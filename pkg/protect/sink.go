@@ -19,15 +19,40 @@ type WriteError struct{ Err error }
 func (e *WriteError) Error() string { return e.Err.Error() }
 func (e *WriteError) Unwrap() error { return e.Err }
 
+// An output takes a stream of bytes.
+type output interface {
+	io.Writer
+	// finish ends the stream, with all that was written or, after a failure, with
+	// what has been by then. It gives the number of bytes and their SHA-256.
+	finish(whole bool) (int64, [sha256.Size]byte, error)
+}
+
+// A direct output is what digests itself, and keeps what it is given for later.
+type direct struct {
+	to   blob.Digester
+	size int64
+	err  error
+}
+
+func (d *direct) Write(p []byte) (int, error) {
+	n, err := d.to.Write(p)
+	d.size += int64(n)
+	if err != nil {
+		d.err = &WriteError{err}
+	}
+	return n, d.err
+}
+
+func (d *direct) finish(bool) (int64, [sha256.Size]byte, error) {
+	return d.size, d.to.SHA256(), d.err
+}
+
 // A sink hashes and writes a stream of bytes, each in a goroutine of its own, so
-// that neither holds up the other nor the caller. What digests itself what it is
-// given, it only writes to.
+// that neither holds up the other nor the caller.
 type sink struct {
 	buffers [][]byte
 
 	free, hash, write chan []byte
-	filled            chan []byte // the first of those that a buffer goes to
-	digester          blob.Digester
 	running           sync.WaitGroup
 	buf               []byte
 	size              int64
@@ -54,12 +79,7 @@ func (s *sink) start(w io.Writer) {
 		s.free <- b
 	}
 	s.buf, s.size, s.err = <-s.free, 0, nil
-	s.filled = s.hash
-	if s.digester, _ = w.(blob.Digester); s.digester != nil {
-		s.filled = s.write
-	} else {
-		s.running.Go(s.hashAll)
-	}
+	s.running.Go(s.hashAll)
 	s.running.Go(func() { s.writeAll(w) })
 }
 
@@ -101,7 +121,7 @@ func (s *sink) Write(p []byte) (int, error) {
 		s.buf = append(s.buf, p[:m]...)
 		p = p[m:]
 		if len(s.buf) == cap(s.buf) {
-			s.filled <- s.buf
+			s.hash <- s.buf
 			s.buf = <-s.free
 			if err := s.failure(); err != nil {
 				return 0, err
@@ -112,16 +132,12 @@ func (s *sink) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// finish ends the stream, with the bytes still in hand or without them, and
-// waits for the goroutines. It gives the number of bytes and their SHA-256.
-func (s *sink) finish(flush bool) (int64, [sha256.Size]byte, error) {
-	if flush {
-		s.filled <- s.buf
+// finish waits for the goroutines.
+func (s *sink) finish(whole bool) (int64, [sha256.Size]byte, error) {
+	if whole {
+		s.hash <- s.buf
 	}
-	close(s.filled)
+	close(s.hash)
 	s.running.Wait()
-	if s.digester != nil {
-		s.sum = s.digester.SHA256()
-	}
 	return s.size, s.sum, s.err
 }

@@ -77,13 +77,26 @@ func (s *Store) digestInTags(ctx context.Context, key, etag string) *blob.Digest
 
 func digestOf(h hash.Hash) blob.Digest { return blob.Digest(h.Sum(nil)) }
 
-// digest takes bytes of the part being filled into its digest and that of the whole.
-func (u *upload) digest(p []byte) {
+// digestRun is how many bytes are digested at a time, while they are at hand: whole
+// blocks of the digest, which takes other pieces in twice the time.
+const digestRun = 64 << 10
+
+// digest takes the next n bytes of the part being filled into its digest and that
+// of the whole.
+func (u *upload) digest(n int) {
+	p := u.buf[u.digested : u.digested+n]
+	u.digested += n
 	if u.part == nil {
 		u.whole.Write(p)
 		return
 	}
 	writeBoth(u.whole, u.part, p)
+}
+
+// sum is the digest of all that was written so far.
+func (u *upload) sum() blob.Digest {
+	u.digest(len(u.buf) - u.digested)
+	return digestOf(u.whole)
 }
 
 // writeBoth gives the bytes to two digests in turn, a few at a time: while the
@@ -101,6 +114,8 @@ func writeBoth(a, b hash.Hash, p []byte) {
 // endPart returns the digest of the part that was filled, and begins that of the
 // next one.
 func (u *upload) endPart() blob.Digest {
+	u.digest(len(u.buf) - u.digested)
+	u.digested = 0
 	if u.part == nil {
 		u.part = sha256.New()
 		return digestOf(u.whole)

@@ -65,7 +65,7 @@ type writer struct {
 var _ blob.Digester = (*writer)(nil)
 
 func (w *writer) Write(p []byte) (int, error) { return w.u.write(w.ctx, p) }
-func (w *writer) SHA256() blob.Digest         { return digestOf(w.u.whole) }
+func (w *writer) SHA256() blob.Digest         { return w.u.sum() }
 
 // An upload is one object on its way. Its first part is held back until there
 // is a second, since an object of one part takes a single request.
@@ -74,10 +74,11 @@ type upload struct {
 	key   string
 	meta  blob.Meta
 
-	buf   []byte    // the part being filled, of the capacity it is to have
-	whole hash.Hash // of all that was written
-	part  hash.Hash // of the part being filled; nil for the first, which is the whole so far
-	size  int64
+	buf      []byte    // the part being filled, of the capacity it is to have
+	whole    hash.Hash // of what was digested
+	part     hash.Hash // of what was digested of buf; nil for the first, which is the whole so far
+	digested int       // bytes of buf
+	size     int64
 
 	id      string  // of the multipart upload; "" before there is one
 	parts   []*part // sent or being sent
@@ -107,8 +108,10 @@ func (u *upload) write(ctx context.Context, p []byte) (int, error) {
 			continue
 		}
 		m := min(len(p), cap(u.buf)-len(u.buf))
-		u.digest(p[:m])
 		u.buf = append(u.buf, p[:m]...)
+		if len(u.buf)-u.digested >= digestRun {
+			u.digest(digestRun * ((len(u.buf) - u.digested) / digestRun))
+		}
 		p = p[m:]
 	}
 	return n, nil
@@ -219,7 +222,7 @@ func (u *upload) commit(ctx, outer context.Context) (blob.Info, error) {
 	if ctx.Err() != nil { // write went on regardless
 		return blob.Info{}, context.Cause(ctx)
 	}
-	sum := digestOf(u.whole)
+	sum := u.sum()
 	if want := u.meta.SHA256; want != nil && *want != sum {
 		return blob.Info{}, fmt.Errorf("upload %s: %w: the SHA-256 of what was written is %s, not %s",
 			u.location(), blob.ErrChecksum, sum, *want)

@@ -41,6 +41,12 @@ func TestBatchSurvivesKills(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
+		// Once there is a journal: on a busy machine, starting takes long.
+		for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+			if _, err := os.Stat(m.path("journal")); err == nil {
+				break
+			}
+		}
 		// Short enough for most of them to have work left.
 		kill := time.AfterFunc(rand.N(full/6), func() { _ = cmd.Process.Kill() })
 		_ = cmd.Wait()

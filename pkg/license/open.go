@@ -46,7 +46,8 @@ type Opened struct {
 
 // Open decrypts the license with the key of the user, which the profile in it
 // derives from the passphrase. The errors wrap ErrPassphrase, where the key is
-// that of another passphrase or profile, and ErrAlgorithm. Open verifies
+// that of another passphrase or profile, and ErrAlgorithm. Where only a field of
+// the user does not decrypt, the content key comes with the error. Open verifies
 // nothing: see Verify.
 func (d *Document) Open(key lcpcrypto.UserKey) (Opened, error) {
 	if a := d.Encryption.ContentKey.Algorithm; a != AES256CBC {

@@ -15,28 +15,46 @@ import (
 // have 3 to 5 KB.
 const MaxSize = 1 << 20
 
+// A MemberError is a fault of one member of a license document.
+type MemberError struct {
+	Member string // path from the outermost object, such as encryption.profile or links[1].href
+	Reason string // such as "is missing"
+}
+
+func (e *MemberError) Error() string { return e.Member + " " + e.Reason }
+
 // Parse reads a license document, which may have members that are unknown here:
 // they are kept, since the signature covers them. All that the specification
 // requires must be there, in the right type. The error wraps ErrDocument, and
-// may be several joined, each naming a member by its path.
+// may be several joined, a *MemberError each.
 //
 // Nothing is verified yet: see Verify. The document keeps a copy of data.
 func Parse(data []byte) (*Document, error) {
+	d, faults, err := Read(data)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(faults) > 0:
+		return nil, fmt.Errorf("%w: %w", ErrDocument, errors.Join(faults...))
+	}
+	return d, nil
+}
+
+// Read is Parse for who looks into a document that may be faulty: it returns what
+// could be read of it, and a *MemberError for each fault. Members at fault have no
+// value. The error wraps ErrDocument where nothing can be read.
+func Read(data []byte) (d *Document, faults []error, err error) {
 	if len(data) > MaxSize {
-		return nil, fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrDocument, len(data), MaxSize)
+		return nil, nil, fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrDocument, len(data), MaxSize)
 	}
 	// The canonical form is made for its side effect: it refuses what two readers
 	// could understand in two ways, such as a repeated member.
 	if _, err := signature.Signed(data); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDocument, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	d := &Document{raw: slices.Clone(data)}
-	var faults []error
+	d = &Document{raw: slices.Clone(data)}
 	d.read(object{faults: &faults}.open(data))
-	if len(faults) > 0 {
-		return nil, fmt.Errorf("%w: %w", ErrDocument, errors.Join(faults...))
-	}
-	return d, nil
+	return d, faults, nil
 }
 
 // read fills in d from the outermost object.
@@ -160,7 +178,7 @@ type object struct {
 }
 
 func (o object) fault(name, reason string) {
-	*o.faults = append(*o.faults, errors.New(o.path+name+" "+reason))
+	*o.faults = append(*o.faults, &MemberError{Member: o.path + name, Reason: reason})
 }
 
 // open reads the members of the object in data.

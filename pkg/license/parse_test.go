@@ -152,6 +152,34 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// Read tells all faults by their member, and what is sound beside them.
+func TestRead(t *testing.T) {
+	t.Parallel()
+	text := strings.NewReplacer(`"issued"`, `"x"`, `"key_check":"AAAA"`, `"key_check":"*"`, `"links":[]`, `"links":[{"rel":"hint"}]`).Replace(minimal)
+	d, faults, err := license.Read([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, fault := range faults {
+		m, ok := errors.AsType[*license.MemberError](fault)
+		if !ok {
+			t.Fatalf("%v names no member", fault)
+		}
+		got = append(got, m.Member+": "+m.Reason)
+	}
+	want := []string{"issued: is missing", "encryption.user_key.key_check: is not standard base64", "links[0].href: is missing"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("faults (-want +got):\n%s", diff)
+	}
+	if d.ID != "1" || d.Encryption.Profile == "" || len(d.Links) != 1 || d.Links[0].Rel != "hint" || !d.Issued.IsZero() {
+		t.Errorf("Read = %+v", d)
+	}
+	if d, _, err := license.Read([]byte("[]")); d != nil || !errors.Is(err, license.ErrDocument) {
+		t.Errorf("Read of what is no object = %v, %v", d, err)
+	}
+}
+
 // Licenses made by the servers in use, with the passphrase hash of the one that
 // has it inside, in a member that is no part of the specification.
 func TestLicensesOfOthers(t *testing.T) {

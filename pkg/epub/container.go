@@ -25,6 +25,16 @@ const (
 	packageType = "application/oebps-package+xml"
 )
 
+// isReserved tells a file of the container that must not be encrypted (LCP §2.1).
+func isReserved(name string) bool {
+	switch name {
+	case mimetypeName, containerName, encryptionName, licenseName, rightsName, signaturesName, metaInf + "manifest.xml", metaInf + "metadata.xml":
+		return true
+	default:
+		return false
+	}
+}
+
 const (
 	maxContainer  = 1 << 20
 	maxMimetype   = 4 << 10

@@ -302,6 +302,33 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// Inspect tells of entries that are to stay readable whether LCP §2.1 forbids to
+// encrypt them, whatever encryption.xml says.
+func TestInspectTellsWhatStaysClear(t *testing.T) {
+	t.Parallel()
+	manifest := `<item id="n" href="nav.xhtml" media-type="application/xhtml+xml" properties="scripted nav"/>
+		<item id="x" href="toc.ncx" media-type="application/x-dtbncx+xml"/>
+		<item id="c" href="cover.png" media-type="image/png" properties="cover-image"/>
+		<item id="old" href="old.png" media-type="image/png"/>
+		<item id="m" href="map.xml" media-type="application/oebps-page-map+xml"/>` + item("p.xhtml")
+	doc := strings.Replace(opf(manifest), "</metadata>", `<meta name="cover" content="old"/></metadata>`, 1)
+	font := obfuscated("http://www.idpf.org/2008/embedding", "OPS/my%20font.otf")
+	c, err := epub.Inspect(book(t, file{"OPS/book.opf", doc}, aPage, aFont, file{"OPS/nav.xhtml", chapter}, file{"OPS/toc.ncx", "<ncx/>"},
+		file{"OPS/cover.png", "png"}, file{"OPS/old.png", "png"}, file{"OPS/map.xml", "<map/>"},
+		file{"META-INF/encryption.xml", font}, file{"META-INF/com.example.xml", "<x/>"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{
+		"mimetype": true, "META-INF/container.xml": true, "META-INF/encryption.xml": true, "META-INF/com.example.xml": false,
+		"OPS/book.opf": true, "OPS/nav.xhtml": true, "OPS/toc.ncx": true, "OPS/cover.png": true,
+		"OPS/old.png": false, "OPS/map.xml": false,
+	}
+	if diff := cmp.Diff(want, c.Clear); diff != "" {
+		t.Errorf("clear (-want +got):\n%s", diff)
+	}
+}
+
 // A font can be obfuscated and then encrypted. LCP is the outer layer.
 func TestInspectOfWhatIsListedTwice(t *testing.T) {
 	t.Parallel()

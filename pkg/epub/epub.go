@@ -96,6 +96,7 @@ func Inspect(a *archive.Reader) (*publication.Contents, error) {
 		Metadata:    b.packages[0].metadata(),
 		License:     a.Lookup(licenseName),
 		Encrypted:   make(map[string]publication.Encrypted, len(enc.data)),
+		Clear:       b.clear,
 		Declaration: encryptionName,
 		Unprotect:   func() ([]byte, error) { return enc.withoutLCP(), nil },
 		MediaType:   func(name string) string { return b.mediaTypes[name] },
@@ -116,7 +117,8 @@ func Inspect(a *archive.Reader) (*publication.Contents, error) {
 type book struct {
 	archive    *archive.Reader
 	packages   []*packageDocument // the default rendition comes first
-	clear      map[string]bool    // entries that stay as they are
+	clear      map[string]bool    // entries that stay readable; true for those of LCP §2.1
+	listed     map[string]bool    // entries that encryption.xml lists, which stay as they are
 	mediaTypes map[string]string  // of entries, by the manifests
 	references map[string]string  // to entries, as the manifests spell them
 	missing    []string           // names that manifests list
@@ -131,6 +133,7 @@ func readBook(a *archive.Reader, enc *encryptionDocument) (*book, error) {
 	b := &book{
 		archive:    a,
 		clear:      make(map[string]bool),
+		listed:     make(map[string]bool),
 		mediaTypes: make(map[string]string),
 		references: make(map[string]string),
 	}
@@ -142,15 +145,21 @@ func readBook(a *archive.Reader, enc *encryptionDocument) (*book, error) {
 	}
 	for i := range enc.data {
 		if e, _ := enc.data[i].entry(a); e != nil {
-			b.clear[e.Name] = true
+			b.listed[e.Name] = true
 		}
 	}
 	for _, e := range a.Entries {
-		if strings.HasPrefix(e.Name, metaInf) {
-			b.clear[e.Name] = true
+		if e.Name == mimetypeName || strings.HasPrefix(e.Name, metaInf) {
+			b.keep(e, isReserved(e.Name))
 		}
 	}
 	return b, nil
+}
+
+// keep has an entry stay readable, because LCP §2.1 forbids to encrypt it or for
+// the sake of readers.
+func (b *book) keep(e *archive.Entry, forbidden bool) {
+	b.clear[e.Name] = b.clear[e.Name] || forbidden
 }
 
 func (b *book) readRootfiles() error {
@@ -166,7 +175,7 @@ func (b *book) readRootfiles() error {
 		if b.clear[e.Name] {
 			continue // named twice
 		}
-		b.clear[e.Name] = true
+		b.keep(e, true)
 		if !r.isPackage() {
 			b.mediaTypes[e.Name] = r.mediaType
 			b.warnf("the rendition %q (%s) stays clear", e.Name, r.mediaType)
@@ -213,12 +222,12 @@ func (b *book) readManifest(p *packageDocument) {
 		if b.references[e.Name] == "" {
 			b.references[e.Name] = reference(e.Name, dir, it.href)
 		}
-		if it.mustStayClear() || it.id != "" && keep[it.id] {
-			b.clear[e.Name] = true
+		if it.mustStayClear() || it.mediaType == pageMapType || it.id != "" && keep[it.id] {
+			b.keep(e, it.mustStayClear())
 		}
 	}
 	for _, e := range b.metaCovers(p) {
-		b.clear[e.Name] = true
+		b.keep(e, false)
 	}
 }
 
@@ -327,7 +336,8 @@ func (b *book) parts() []publication.Part {
 }
 
 func (b *book) part(e *archive.Entry) publication.Part {
-	return publication.Part{Name: e.Name, MediaType: b.mediaTypes[e.Name], Clear: b.clear[e.Name], Entry: e}
+	_, clear := b.clear[e.Name]
+	return publication.Part{Name: e.Name, MediaType: b.mediaTypes[e.Name], Clear: clear || b.listed[e.Name], Entry: e}
 }
 
 // refer returns the reference to an entry in encryption.xml.

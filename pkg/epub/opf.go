@@ -11,7 +11,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/publication"
 )
 
-// Media types of documents that must stay clear (LCP §2.1).
+// Media types of documents that stay clear: NCX by LCP §2.1.
 const (
 	ncxType     = "application/x-dtbncx+xml"
 	pageMapType = "application/oebps-page-map+xml"
@@ -47,7 +47,7 @@ func (i *item) has(property string) bool { return slices.Contains(i.properties, 
 
 // mustStayClear tells an item that by itself is one of those of LCP §2.1.
 func (i *item) mustStayClear() bool {
-	return i.has("nav") || i.has("cover-image") || i.mediaType == ncxType || i.mediaType == pageMapType
+	return i.has("nav") || i.has("cover-image") || i.mediaType == ncxType
 }
 
 // source is the kind of publication, by the version of the package document.

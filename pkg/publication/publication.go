@@ -149,7 +149,11 @@ type Contents struct {
 	Metadata  Metadata
 	Protected bool                 // by LCP
 	Encrypted map[string]Encrypted // by entry name; obfuscated fonts included
-	License   *archive.Entry       // embedded license, nil if there is none
+	// Clear has the names of entries that are to stay readable without a license:
+	// true where a specification forbids to encrypt them, false where readers do
+	// better without.
+	Clear   map[string]bool
+	License *archive.Entry // embedded license, nil if there is none
 	// Declaration is the name of the entry that declares encryption.
 	Declaration string
 	// Unprotect returns the declaration without anything of LCP, or nil data

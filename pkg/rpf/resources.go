@@ -240,6 +240,18 @@ func (r *resources) encrypted() map[string]publication.Encrypted {
 	return all
 }
 
+// clear returns what is to stay readable besides the manifest: the covers, which
+// the notes on PDF and audiobooks forbid to encrypt.
+func (r *resources) clear(format publication.Format) map[string]bool {
+	covers := make(map[string]bool)
+	for name, res := range r.byName {
+		if res.cover {
+			covers[name] = format == publication.PDF || format == publication.Audiobook
+		}
+	}
+	return covers
+}
+
 func (r *resources) warnings() []string {
 	switch r.remote {
 	case 0:

@@ -77,6 +77,7 @@ func Inspect(a *archive.Reader) (*publication.Contents, error) {
 		Source:      kind.source,
 		Metadata:    describe(doc.Metadata()),
 		Encrypted:   r.encrypted(),
+		Clear:       r.clear(kind.format),
 		License:     a.Lookup(licenseName),
 		Declaration: ManifestName,
 		MediaType:   r.mediaType,

@@ -315,6 +315,30 @@ func TestInspect(t *testing.T) {
 	}
 }
 
+// Covers are to stay readable: the notes on PDF and audiobooks forbid to encrypt
+// them, and of other packages nothing is said.
+func TestInspectTellsWhatStaysClear(t *testing.T) {
+	t.Parallel()
+	for profile, want := range map[string]map[string]bool{
+		"pdf":       {"cover.png": true},
+		"audiobook": {"cover.png": true},
+		"divina":    {"cover.png": false},
+	} {
+		a := pack(t,
+			file{"manifest.json", `{"metadata":{"title":"T","conformsTo":"https://readium.org/webpub-manifest/profiles/` + profile + `"},` +
+				`"readingOrder":[{"href":"a"}],"resources":[{"href":"cover.png","rel":"cover"}]}`},
+			file{"a", "x"}, file{"cover.png", "x"},
+		)
+		c, err := rpf.Inspect(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, c.Clear); diff != "" {
+			t.Errorf("%s: clear (-want +got):\n%s", profile, diff)
+		}
+	}
+}
+
 func openCorpus(t *testing.T, path string) *archive.Reader {
 	t.Helper()
 	root := os.Getenv("LCP_CORPUS")

@@ -54,12 +54,7 @@ func (a *app) embed(ctx context.Context, licenseFile, publicationFile, out strin
 
 // readLicense reads a license document from a file.
 func readLicense(name string) (*license.Document, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, license.MaxSize+1))
+	data, err := readLicenseFile(name)
 	if err != nil {
 		return nil, err
 	}
@@ -68,4 +63,15 @@ func readLicense(name string) (*license.Document, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return doc, nil
+}
+
+// readLicenseFile reads no more of a file than a license may have, and a byte to
+// tell that it has more.
+func readLicenseFile(name string) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, license.MaxSize+1))
 }

@@ -160,6 +160,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newSessionsCommand(app),
 		newDecryptCommand(app),
 		newInspectCommand(app),
+		newCheckCommand(app),
 		newCertCommand(app),
 		newConfigCommand(app),
 		newDemoCommand(app),

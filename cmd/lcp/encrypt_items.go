@@ -66,7 +66,9 @@ func (o *encryptOptions) listed(stdin io.Reader) iter.Seq2[catalogue.Item, error
 			if err != nil {
 				err = fmt.Errorf("list %s: %w", o.from, err)
 			} else if item.KeyFile != "" {
-				_, err = readContentKey(item.KeyFile) // better now than after a thousand others
+				if _, err = readContentKey(item.KeyFile); err != nil { // better now than after a thousand others
+					err = fmt.Errorf("list %s: %s: key_file: %w", o.from, item.Input, err)
+				}
 			}
 			if !yield(item, err) {
 				return

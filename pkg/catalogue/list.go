@@ -3,7 +3,6 @@ package catalogue
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/lcp-tools/lcp/pkg/sheet"
 )
 
 // maxRow bounds a row of a list in bytes.
@@ -48,9 +49,6 @@ func ReadList(r io.Reader) iter.Seq2[Item, error] {
 			read = readNDJSON
 		}
 		for item, err := range read(in) {
-			if err == nil {
-				err = checkItem(&item)
-			}
 			if !yield(item, err) || err != nil {
 				return
 			}
@@ -58,8 +56,7 @@ func ReadList(r io.Reader) iter.Seq2[Item, error] {
 	}
 }
 
-// checkItem refuses rows that cannot be carried out. They are numbered from 1,
-// the names of columns not counted.
+// checkItem refuses rows that cannot be carried out.
 func checkItem(i *Item) error {
 	if i.Input == "" {
 		return errors.New("input is missing")
@@ -89,15 +86,16 @@ func readNDJSON(in *bufio.Reader) iter.Seq2[Item, error] {
 				continue
 			}
 			item, err := decodeItem(line)
-			if err != nil {
-				err = fmt.Errorf("line %d: %w", number, err)
+			if err == nil {
+				err = checkItem(&item)
 			}
+			err = onLine(number, err)
 			if !yield(item, err) {
 				return
 			}
 		}
 		if err := lines.Err(); err != nil {
-			yield(Item{}, fmt.Errorf("line %d: %w", number+1, err))
+			yield(Item{}, onLine(number+1, err))
 		}
 	}
 }
@@ -117,33 +115,29 @@ func decodeItem(line []byte) (Item, error) {
 
 func readCSV(in *bufio.Reader) iter.Seq2[Item, error] {
 	return func(yield func(Item, error) bool) {
-		bounded := &boundedReader{r: in, left: maxRow}
-		rows := csv.NewReader(bounded)
-		rows.ReuseRecord = true
-		if start, _ := in.Peek(4096); separatedBySemicolons(start) {
-			rows.Comma = ';'
-		}
-		header, err := rows.Read()
+		table, err := sheet.NewReader(in, maxRow)
 		if errors.Is(err, io.EOF) {
 			return
 		}
 		var fields []func(*Item) *string
 		if err == nil {
-			fields, err = fieldsOf(header)
+			fields, err = fieldsOf(table.Columns)
 		}
 		if err != nil {
 			yield(Item{}, fmt.Errorf("names of columns: %w", err))
 			return
 		}
 		for {
-			bounded.left = maxRow
-			cells, err := rows.Read()
+			cells, err := table.Read()
 			if errors.Is(err, io.EOF) {
 				return
 			}
 			var item Item
-			for i, cell := range cells[:min(len(cells), len(fields))] {
+			for i, cell := range cells {
 				*fields[i](&item) = cell
+			}
+			if err == nil {
+				err = onLine(table.Line(), checkItem(&item))
 			}
 			if !yield(item, err) || err != nil {
 				return
@@ -152,20 +146,22 @@ func readCSV(in *bufio.Reader) iter.Seq2[Item, error] {
 	}
 }
 
-func separatedBySemicolons(start []byte) bool {
-	line, _, _ := bytes.Cut(start, []byte("\n"))
-	return bytes.ContainsRune(line, ';') && !bytes.ContainsRune(line, ',')
+// onLine says on which line of a list something is wrong.
+func onLine(number int, err error) error {
+	if err != nil {
+		err = fmt.Errorf("line %d: %w", number, err)
+	}
+	return err
 }
 
 // fieldsOf finds the fields of the columns.
-func fieldsOf(header []string) ([]func(*Item) *string, error) {
+func fieldsOf(names []string) ([]func(*Item) *string, error) {
 	var known, seen []string
 	for _, c := range columns {
 		known = append(known, c.name)
 	}
-	fields := make([]func(*Item) *string, len(header))
-	for i, name := range header {
-		name = strings.TrimSpace(name)
+	fields := make([]func(*Item) *string, len(names))
+	for i, name := range names {
 		at := slices.Index(known, name)
 		switch {
 		case at < 0:
@@ -180,19 +176,4 @@ func fieldsOf(header []string) ([]func(*Item) *string, error) {
 		return nil, errors.New(`"input" is missing`)
 	}
 	return fields, nil
-}
-
-// A boundedReader fails when one row takes more than is left.
-type boundedReader struct {
-	r    io.Reader
-	left int
-}
-
-func (b *boundedReader) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("a row of more than %d bytes", maxRow)
-	}
-	n, err := b.r.Read(p)
-	b.left -= n
-	return n, err
 }

@@ -3,7 +3,6 @@ package licensebatch
 import (
 	"bufio"
 	"bytes"
-	"encoding/csv"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/profile"
+	"github.com/lcp-tools/lcp/pkg/sheet"
 )
 
 // A Row asks for one license.
@@ -55,13 +55,9 @@ const columnPassphrase = "passphrase"
 // rows; one row that cannot be carried out does not.
 func (rd Reading) CSV(r io.Reader) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		bounded := &rowReader{r: r, left: maxRow}
-		in := bufio.NewReader(bounded)
-		records := csv.NewReader(withoutBOM(in))
-		records.Comma = separator(in)
-		header, err := records.Read()
+		table, err := sheet.NewReader(r, maxRow)
 		if err == nil {
-			err = rd.checkHeader(header)
+			err = rd.checkColumns(table.Columns)
 		}
 		if errors.Is(err, io.EOF) {
 			return
@@ -71,67 +67,22 @@ func (rd Reading) CSV(r io.Reader) iter.Seq2[Row, error] {
 			return
 		}
 		for number := 1; ; number++ {
-			bounded.left = maxRow
-			cells, err := records.Read()
+			cells, err := table.Read()
+			row := Row{Number: number, Err: err}
 			switch {
 			case errors.Is(err, io.EOF):
 				return
-			case errors.Is(err, csv.ErrFieldCount):
-				err = fmt.Errorf("%d cells under %d columns", len(cells), len(header))
-				if !yield(Row{Number: number, Err: err}, nil) {
-					return
-				}
-				continue
-			case err != nil:
-				yield(Row{}, fmt.Errorf("row %d, and what follows: %w", number, quoteless(err)))
+			case err == nil:
+				row = rd.fromCells(number, table.Columns, cells)
+			case !errors.Is(err, sheet.ErrCells):
+				yield(Row{}, fmt.Errorf("row %d, and what follows: %w", number, err))
 				return
 			}
-			if !yield(rd.fromCells(number, header, cells), nil) {
+			if !yield(row, nil) {
 				return
 			}
 		}
 	}
-}
-
-// quoteless says what is wrong with a row without repeating what is in it.
-func quoteless(err error) error {
-	if parse, ok := errors.AsType[*csv.ParseError](err); ok {
-		return fmt.Errorf("line %d: %w", parse.Line, parse.Err)
-	}
-	return err
-}
-
-// withoutBOM passes over the mark that some programs put before UTF-8.
-func withoutBOM(in *bufio.Reader) io.Reader {
-	if mark, err := in.Peek(3); err == nil && string(mark) == "\xef\xbb\xbf" {
-		_, _ = in.Discard(3)
-	}
-	return in
-}
-
-// separator finds out what separates the names of the columns.
-func separator(in *bufio.Reader) rune {
-	start, _ := in.Peek(4096) // what there is
-	line, _, _ := bytes.Cut(start, []byte("\n"))
-	if bytes.ContainsRune(line, ';') && !bytes.ContainsRune(line, ',') {
-		return ';'
-	}
-	return ','
-}
-
-// rowReader fails when one row takes more than is left.
-type rowReader struct {
-	r    io.Reader
-	left int
-}
-
-func (r *rowReader) Read(p []byte) (int, error) {
-	if r.left <= 0 {
-		return 0, fmt.Errorf("more than %d bytes", maxRow)
-	}
-	n, err := r.r.Read(p)
-	r.left -= n
-	return n, err
 }
 
 // setters fill in a request from cells, by column.
@@ -176,21 +127,20 @@ func setNumber(to **int64, cell string) error {
 	return nil
 }
 
-// checkHeader refuses columns that mean nothing, and such as are there twice.
-func (rd Reading) checkHeader(header []string) error {
-	for i, column := range header {
-		header[i] = strings.TrimSpace(column)
-		_, known := setters[header[i]]
+// checkColumns refuses columns that mean nothing, and such as are there twice.
+func (rd Reading) checkColumns(columns []string) error {
+	for i, column := range columns {
+		_, known := setters[column]
 		switch {
-		case header[i] == columnPassphrase, known, header[i] != "" && header[i] == rd.NameColumn:
+		case column == columnPassphrase, known, column != "" && column == rd.NameColumn:
 		default:
-			return fmt.Errorf("%q is not one: there are %s", header[i], strings.Join(rd.columns(), ", "))
+			return fmt.Errorf("%q is not one: there are %s", column, strings.Join(rd.columns(), ", "))
 		}
-		if slices.Contains(header[:i], header[i]) {
-			return fmt.Errorf("%q is there twice", header[i])
+		if slices.Contains(columns[:i], column) {
+			return fmt.Errorf("%q is there twice", column)
 		}
 	}
-	if rd.NameColumn != "" && !slices.Contains(header, rd.NameColumn) {
+	if rd.NameColumn != "" && !slices.Contains(columns, rd.NameColumn) {
 		return fmt.Errorf("%q, for the names of files, is missing", rd.NameColumn)
 	}
 	return nil
@@ -210,10 +160,10 @@ func (rd Reading) columns() []string {
 }
 
 // fromCells makes a row of cells.
-func (rd Reading) fromCells(number int, header, cells []string) Row {
+func (rd Reading) fromCells(number int, columns, cells []string) Row {
 	row := Row{Number: number}
 	passphrase := ""
-	for i, column := range header {
+	for i, column := range columns {
 		cell := cells[i]
 		if column == rd.NameColumn {
 			row.Name = cell

@@ -38,7 +38,13 @@ func (o *encryptOptions) reporting(run func(report *reportWriter) error) error {
 // reportHeader names the columns of a report.
 var reportHeader = []string{
 	"source", "result", "uuid", "alt_id", "title", "authors", "content_type", "file", "href",
-	"size", "checksum", "cover", "seconds", "warnings", "error",
+	"size", "checksum", "cover", "seconds", "warnings", "error", "untold", "undeleted",
+}
+
+// A reportedRecord is a row of a report in JSON.
+type reportedRecord struct {
+	Result string `json:"result"` // done, kept or failed
+	catalogue.Record
 }
 
 // A reportWriter writes a row for every record, as CSV or as a list in JSON.
@@ -58,7 +64,7 @@ func newReport(w io.Writer, asCSV bool) *reportWriter {
 
 func (r *reportWriter) write(rec catalogue.Record) error {
 	if r.csv == nil {
-		return r.json.write(rec)
+		return r.json.write(reportedRecord{resultOf(&rec), rec})
 	}
 	return r.csv.Write(reportRow(rec))
 }
@@ -71,16 +77,22 @@ func (r *reportWriter) close() error {
 	return r.csv.Error()
 }
 
-func reportRow(r catalogue.Record) []string {
-	result := "done"
+// resultOf says in one word what became of an input.
+func resultOf(r *catalogue.Record) string {
 	switch {
 	case r.Error != "":
-		result = "failed"
+		return "failed"
 	case r.Kept:
-		result = "kept"
+		return "kept"
+	default:
+		return "done"
 	}
+}
+
+func reportRow(r catalogue.Record) []string {
 	return []string{
-		r.Source, result, r.UUID, r.AltID, r.Title, strings.Join(r.Authors, "; "), r.ContentType, r.File, r.Href,
+		r.Source, resultOf(&r), r.UUID, r.AltID, r.Title, strings.Join(r.Authors, "; "), r.ContentType, r.File, r.Href,
 		strconv.FormatInt(r.Size, 10), r.Checksum, r.Cover, fmt.Sprintf("%.3f", r.Seconds), strings.Join(r.Warnings, "; "), r.Error,
+		r.Untold, r.Undeleted,
 	}
 }

@@ -223,7 +223,8 @@ func (a *app) eachJob(ctx context.Context, flags *queueFlags, args []string, sta
 	for _, id := range ids {
 		err := do(q, ctx, id)
 		switch {
-		case errors.Is(err, jobqueue.ErrUnknown), errors.Is(err, jobqueue.ErrRunning), errors.Is(err, jobqueue.ErrQueued):
+		case errors.Is(err, jobqueue.ErrUnknown), errors.Is(err, jobqueue.ErrRunning), errors.Is(err, jobqueue.ErrQueued),
+			errors.Is(err, jobqueue.ErrEnded):
 			failed++
 			report(a.err, err)
 		case err != nil:

@@ -33,6 +33,9 @@ var (
 	// ErrRunning is returned for a job that cannot be tried again because a
 	// worker is at it.
 	ErrRunning = errors.New("a worker is at it")
+	// ErrEnded is returned for a job that cannot be cancelled because it is done, or
+	// was given up.
+	ErrEnded = errors.New("it has ended")
 	// ErrQueued is returned for a job that cannot be tried again because the same
 	// task is in the queue again already.
 	ErrQueued = errors.New("the same is in the queue again already")
@@ -294,11 +297,19 @@ func (q *Queue) Retry(ctx context.Context, id int64) error {
 }
 
 // Cancel takes a job out of the queue; its worker, if one is at it, gives it up.
-// A job that has ended stays as it is. It fails with ErrUnknown.
+// A job that is done or given up stays as it is. It fails with ErrUnknown or
+// ErrEnded.
 func (q *Queue) Cancel(ctx context.Context, id int64) error {
-	_, err := q.client.JobCancel(ctx, id)
-	if errors.Is(err, rivertype.ErrNotFound) {
+	row, err := q.client.JobCancel(ctx, id)
+	var job Job
+	if err == nil {
+		job, err = jobOf(row)
+	}
+	switch {
+	case errors.Is(err, rivertype.ErrNotFound):
 		err = ErrUnknown
+	case job.State == Done || job.State == Failed:
+		err = ErrEnded
 	}
 	if err != nil {
 		return fmt.Errorf("job %d: %w", id, err)

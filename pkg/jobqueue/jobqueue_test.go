@@ -189,6 +189,11 @@ func TestFailures(t *testing.T) {
 	if done := jobs(t, q, jobqueue.Done); len(done) != 1 || done[0].Attempt != 2 || string(done[0].Output) != `"whole"` || done[0].Error != "the network is down" {
 		t.Errorf("done: %+v", done)
 	}
+	for _, j := range jobs(t, q) {
+		if err := q.Cancel(t.Context(), j.ID); !errors.Is(err, jobqueue.ErrEnded) {
+			t.Errorf("cancelling what is %s: %v", j.State, err)
+		}
+	}
 	broken = false
 	if err := q.Retry(t.Context(), failed[0].ID); err != nil {
 		t.Fatal(err)

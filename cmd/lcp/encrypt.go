@@ -347,11 +347,11 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 		Begin: show.watch,
 		End: func(job int, rec catalogue.Record, err error) {
 			show.done(job, a.lineOf(rec, err))
-			if err == nil && !rec.Kept {
-				outErr = errors.Join(outErr, out.write(rec))
+			if err == nil && !rec.Kept && outErr == nil {
+				outErr = out.write(rec)
 			}
-			if report != nil {
-				reportErr = errors.Join(reportErr, report.write(rec))
+			if report != nil && reportErr == nil {
+				reportErr = report.write(rec)
 			}
 		},
 	})

@@ -156,7 +156,9 @@ func (a *app) collectUploads(o uploadOptions, data io.Writer, results <-chan upl
 			failed++
 			continue
 		}
-		outErr = errors.Join(outErr, out.write(r.rec))
+		if outErr == nil {
+			outErr = out.write(r.rec)
+		}
 	}
 	if err := errors.Join(outErr, out.close()); err != nil {
 		return fmt.Errorf("print the records: %w", err)

@@ -300,8 +300,8 @@ func (w *queueWorker) tell(outcome *jobOutcome, printed bool, err error, final b
 	if line != "" {
 		fmt.Fprintln(w.app.err, line)
 	}
-	if !printed && (err == nil || outcome.Owed != nil) {
-		w.outErr = errors.Join(w.outErr, w.out.write(outcome.Record))
+	if !printed && (err == nil || outcome.Owed != nil) && w.outErr == nil {
+		w.outErr = w.out.write(outcome.Record)
 	}
 	switch {
 	case err == nil:

@@ -276,6 +276,7 @@ func TestFind(t *testing.T) {
 		"pattern":            {catalogue.Finder{}, "*", []string{"a.epub", "b.txt", "deep/d.pdf", "out/g.epub"}, nil},
 		"nothing matches":    {catalogue.Finder{}, "*.lpf", nil, catalogue.ErrNoMatch},
 		"not a pattern":      {catalogue.Finder{}, "[", nil, catalogue.ErrPattern},
+		"any depth":          {catalogue.Finder{}, "**/*.epub", nil, catalogue.ErrPattern},
 		"what is not there":  {catalogue.Finder{}, "x.epub", []string{"x.epub"}, nil},
 		"a file of any name": {catalogue.Finder{}, "b.txt", []string{"b.txt"}, nil},
 	}
@@ -293,8 +294,10 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
-	if f := (catalogue.Finder{Exclude: []string{"["}}); !errors.Is(f.Check(), catalogue.ErrPattern) {
-		t.Errorf("Check = %v", f.Check())
+	for _, pattern := range []string{"[", "a/**/b"} {
+		if f := (catalogue.Finder{Exclude: []string{pattern}}); !errors.Is(f.Check(), catalogue.ErrPattern) {
+			t.Errorf("Check of %q = %v", pattern, f.Check())
+		}
 	}
 }
 

@@ -40,12 +40,24 @@ type Finder struct {
 	Bucket func(ctx context.Context, name string) (*s3blob.Store, error)
 }
 
-// Check returns an ErrPattern if one of the patterns is malformed.
+// Check returns an ErrPattern if one of the patterns is none.
 func (f *Finder) Check() error {
 	for _, pattern := range append(append([]string{}, f.Include...), f.Exclude...) {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Errorf("%w: %q", ErrPattern, pattern)
+		if err := checkPattern(pattern); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// checkPattern refuses **, which elsewhere stands for folders of any depth, and
+// here would silently match less.
+func checkPattern(pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return fmt.Errorf("%w: %q", ErrPattern, pattern)
+	}
+	if strings.Contains(pattern, "**") {
+		return fmt.Errorf("%w: %q: ** is not known: name the folder, with --recursive", ErrPattern, pattern)
 	}
 	return nil
 }
@@ -126,9 +138,13 @@ func (f *Finder) isBelowOut(searched, input string) bool {
 
 // pattern lists what matches: what is hidden only where the pattern says so.
 func (f *Finder) pattern(pattern string, yield func(Item, error) bool) {
-	matches, err := filepath.Glob(pattern)
+	err := checkPattern(filepath.ToSlash(pattern))
+	var matches []string
+	if err == nil {
+		matches, err = filepath.Glob(pattern)
+	}
 	if err != nil {
-		yield(Item{}, fmt.Errorf("%w: %q", ErrPattern, pattern))
+		yield(Item{}, err)
 		return
 	}
 	found := false

@@ -196,3 +196,20 @@ func TestEncryptNotifies(t *testing.T) {
 }
 
 func isHidden(name string) bool { return strings.HasPrefix(name, ".") }
+
+// What files are called does not command the terminal, nor make two lines of one.
+func TestEncryptSaysItPlainly(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.write(t, "in\x1b[31m\nfo.epub", []byte("not a book"))
+	m.write(t, "b\x1bk.epub", sample(t, "sample.epub"))
+	out := m.run(t, "encrypt", ".", "--out", "shelf", "--format", "text")
+	for _, want := range []string{"lcp: in [31m fo.epub: unknown publication format", "lcp: b k.epub -> shelf/"} {
+		if !strings.Contains(out.errors, want) {
+			t.Errorf("%q is missing in %q", want, out.errors)
+		}
+	}
+	if out.code != exitSomeFailed || strings.ContainsRune(out.out+out.errors, '\x1b') {
+		t.Errorf("exit code %d: %q, %q", out.code, out.out, out.errors)
+	}
+}

@@ -384,7 +384,7 @@ func recordsOut(w io.Writer, format string) *recordWriter {
 		header: []string{"UUID", "FILE", "SIZE", "TITLE"},
 		row: func(r any) []string {
 			rec := r.(catalogue.Record)
-			return []string{rec.UUID, rec.File, bytesText(rec.Size), rec.Title}
+			return []string{rec.UUID, plain(rec.File), bytesText(rec.Size), plain(rec.Title)}
 		},
 	}
 }
@@ -417,7 +417,7 @@ func (p *progress) watch(job int, item catalogue.Item) catalogue.Progress {
 	add := func(int64) {}
 	return catalogue.Progress{
 		Total: func(size int64) {
-			if f := p.start(job, catalogue.InputName(item.Input), size); f != nil {
+			if f := p.start(job, plain(catalogue.InputName(item.Input)), size); f != nil {
 				add = f
 			}
 		},
@@ -428,32 +428,33 @@ func (p *progress) watch(job int, item catalogue.Item) catalogue.Progress {
 // lineOf says of a record what people want to see: with --quiet, only what is
 // wrong or odd.
 func (a *app) lineOf(rec catalogue.Record, err error) string {
-	var b strings.Builder
+	var lines []string
+	add := func(format string, args ...any) {
+		lines = append(lines, plain("lcp: "+rec.Source+fmt.Sprintf(format, args...)))
+	}
 	if err != nil {
-		fmt.Fprintf(&b, "lcp: %s: %s", rec.Source, strings.ReplaceAll(err.Error(), "\n", "; "))
-		return b.String()
+		add(": %s", oneLine(err))
+		return lines[0]
 	}
 	if rec.Untold != "" {
-		fmt.Fprintf(&b, "lcp: %s: the CMS could not be told: %s\n", rec.Source, rec.Untold)
+		add(": the CMS could not be told: %s", rec.Untold)
 	}
 	if rec.Undeleted != "" {
-		fmt.Fprintf(&b, "lcp: %s: warning: it is done, but could not be deleted: %s\n", rec.Source, rec.Undeleted)
+		add(": warning: it is done, but could not be deleted: %s", rec.Undeleted)
 	}
-	if rec.Kept {
-		return strings.TrimSuffix(b.String(), "\n")
-	}
-	for _, w := range rec.Warnings {
-		fmt.Fprintf(&b, "lcp: %s: warning: %s\n", rec.Source, w)
+	if !rec.Kept {
+		for _, w := range rec.Warnings {
+			add(": warning: %s", w)
+		}
 	}
 	switch {
-	case a.quiet:
-		return strings.TrimSuffix(b.String(), "\n")
+	case a.quiet || rec.Kept:
 	case rec.File == "":
-		fmt.Fprintf(&b, "lcp: %s: %s, %d resources would be encrypted", rec.Source, rec.Format, rec.Encrypted)
+		add(": %s, %d resources would be encrypted", rec.Format, rec.Encrypted)
 	default:
-		fmt.Fprintf(&b, "lcp: %s -> %s (%s, %.2f s)", rec.Source, rec.File, bytesText(rec.Size), rec.Seconds)
+		add(" -> %s (%s, %.2f s)", rec.File, bytesText(rec.Size), rec.Seconds)
 	}
-	return b.String()
+	return strings.Join(lines, "\n")
 }
 
 // sizeOf adds up the sizes of the files, as far as they are known.

@@ -259,5 +259,5 @@ func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", ";
 
 // complainf tells of something that is wrong, with --quiet, too.
 func (a *app) complainf(format string, args ...any) {
-	fmt.Fprintf(a.err, "lcp: "+format+"\n", args...)
+	fmt.Fprintln(a.err, plain(fmt.Sprintf("lcp: "+format, args...)))
 }

@@ -93,7 +93,7 @@ func (e *hinted) Unwrap() error { return e.error }
 // report prints an error, and a hint where there is one, each line marked.
 func report(w io.Writer, err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(w, "lcp:", line)
+		fmt.Fprintln(w, "lcp:", plain(line))
 	}
 	if h, ok := errors.AsType[*hinted](err); ok {
 		fmt.Fprintln(w, "lcp: hint:", h.hint)

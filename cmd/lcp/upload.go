@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -128,13 +127,13 @@ func (a *app) runUpload(ctx context.Context, o uploadOptions, store blob.Store, 
 func (a *app) uploadLine(item upload.Item, rec upload.Record, err error) string {
 	switch {
 	case err != nil:
-		return fmt.Sprintf("lcp: %s: %s", item.Path, strings.ReplaceAll(err.Error(), "\n", "; "))
+		return plain(fmt.Sprintf("lcp: %s: %s", item.Path, oneLine(err)))
 	case a.quiet:
 		return ""
 	case rec.Unchanged:
-		return fmt.Sprintf("lcp: %s is at %s already", rec.File, rec.Location)
+		return plain(fmt.Sprintf("lcp: %s is at %s already", rec.File, rec.Location))
 	default:
-		return fmt.Sprintf("lcp: %s -> %s (%s)", rec.File, rec.Location, bytesText(rec.Size))
+		return plain(fmt.Sprintf("lcp: %s -> %s (%s)", rec.File, rec.Location, bytesText(rec.Size)))
 	}
 }
 
@@ -145,7 +144,7 @@ func (a *app) collectUploads(o uploadOptions, data io.Writer, results <-chan upl
 		header: []string{"FILE", "HREF", "SIZE"},
 		row: func(r any) []string {
 			rec := r.(upload.Record)
-			return []string{rec.File, rec.Href, bytesText(rec.Size)}
+			return []string{plain(rec.File), plain(rec.Href), bytesText(rec.Size)}
 		},
 	}
 	failed, done := 0, 0

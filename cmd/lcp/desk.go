@@ -51,6 +51,9 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 		c, err := s.client()
 		return c, func() {}, err
 	}
+	if err := s.check(); err != nil {
+		return nil, nil, err
+	}
 	c, err := a.config()
 	if err != nil {
 		return nil, nil, err
@@ -67,6 +70,9 @@ func (a *app) openDesk(ctx context.Context, s *serverFlags) (d desk, closeAll fu
 func (a *app) openIssuingDesk(ctx context.Context, s *serverFlags) (d desk, closeAll func(), err error) {
 	if s.address() != "" {
 		return a.openDesk(ctx, s)
+	}
+	if err := s.check(); err != nil {
+		return nil, nil, err
 	}
 	c, err := a.config()
 	if err != nil {

@@ -304,6 +304,9 @@ func (o *encryptOptions) check() error {
 	if o.apiVersion != 1 && o.apiVersion != 2 {
 		return usagef("--server-version %d is neither 1 nor 2", o.apiVersion)
 	}
+	if err := o.server.check(); err != nil {
+		return err
+	}
 	if o.server.address() != "" && o.storage.baseURL == "" && !o.storage.inS3() && !o.noRegister {
 		return usagef("a license server needs --url, where reading apps will find the publications")
 	}

@@ -41,6 +41,9 @@ func (a *app) withBilling(ctx context.Context, s *serverFlags, work func(billing
 		}
 		return work(c)
 	}
+	if err := s.check(); err != nil {
+		return err
+	}
 	c, err := a.config()
 	if err != nil {
 		return err

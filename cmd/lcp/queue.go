@@ -79,9 +79,13 @@ func (a *app) openQueue(ctx context.Context, q *queueFlags) (*jobqueue.Queue, er
 	return jobqueue.Open(ctx, dsn, slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 }
 
-// checkEnqueue refuses flags that mean nothing where others do the work.
+// checkEnqueue refuses flags that mean nothing where others do the work, and those
+// of the queue where it is not used.
 func (q *queueFlags) checkEnqueue(o *encryptOptions, flags *pflag.FlagSet) error {
 	if !q.wanted() {
+		if q.passwordFile != "" {
+			return usagef("--queue-password-file is for --%s", q.flag)
+		}
 		return nil
 	}
 	for _, name := range []string{

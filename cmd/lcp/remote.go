@@ -49,6 +49,20 @@ func (s *serverFlags) address() string {
 	return os.Getenv("LCP_SERVER")
 }
 
+// check refuses flags that are for a license server where none is named: what was
+// meant for one would go into the local store.
+func (s *serverFlags) check() error {
+	if s.address() != "" {
+		return nil
+	}
+	for _, name := range []string{"credentials-file", "insecure-http", "server-version"} {
+		if s.flags.Changed(name) {
+			return usagef("--%s is for a license server: name it with --server, or in LCP_SERVER", name)
+		}
+	}
+	return nil
+}
+
 // client calls the license server.
 func (s *serverFlags) client() (*client.Client, error) {
 	credentials, err := s.credentials()

@@ -83,7 +83,7 @@ func (o *workerOptions) check() error {
 	case o.silence < minSilence:
 		return usagef("--silence %s is less than %s", o.silence, minSilence)
 	}
-	return o.notify.check()
+	return errors.Join(o.server.check(), o.notify.check())
 }
 
 // work takes jobs from the queue until it is told to stop.

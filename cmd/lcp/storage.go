@@ -47,6 +47,9 @@ func (s *storageFlags) check() error {
 	if !s.inS3() && s.s3 != (s3blob.Options{}) && (!s.sources || s.s3 != reach) {
 		return usagef("the flags --s3-… need --storage s3://bucket/prefix")
 	}
+	if err := target.Check(s.where, target.Options{BaseURL: s.baseURL, S3: s.s3}); err != nil {
+		return &usageError{err}
+	}
 	return nil
 }
 

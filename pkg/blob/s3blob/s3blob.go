@@ -90,7 +90,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	o.Parallel = orDefault(o.Parallel, defaultParallel)
 	o.Attempts = orDefault(o.Attempts, defaultAttempts)
 	o.Timeout = orDefault(o.Timeout, defaultTimeout)
-	if err := o.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	cfg, err := config.LoadDefaultConfig(ctx,
@@ -134,8 +134,8 @@ func orDefault[T comparable](v, otherwise T) T {
 	return v
 }
 
-// check returns all that is wrong with the options.
-func (o *Options) check() error {
+// Check returns all that is wrong with the options. It asks nobody.
+func (o *Options) Check() error {
 	var errs []error
 	add := func(wrong bool, format string, args ...any) {
 		if wrong {
@@ -159,7 +159,7 @@ func (o *Options) check() error {
 		"a KMS key is given, but server-side encryption is %q: make it aws:kms", o.Encryption)
 	acls := types.ObjectCannedACL("").Values()
 	add(o.ACL != "" && !slices.Contains(acls, types.ObjectCannedACL(o.ACL)), "ACL %q: give one of %q", o.ACL, acls)
-	add(o.PartSize < minPartSize || o.PartSize > maxPartSize,
+	add(o.PartSize != 0 && (o.PartSize < minPartSize || o.PartSize > maxPartSize),
 		"part size %d: give 5 MiB (%d) to 5 GiB", o.PartSize, minPartSize)
 	add(o.Parallel < 0, "parts sent at once: %d", o.Parallel)
 	add(o.Attempts < 0, "attempts: %d", o.Attempts)

@@ -19,18 +19,34 @@ type Options struct {
 	S3      s3blob.Options // its Bucket, Prefix and BaseURL are not used
 }
 
-// Open returns the store in a folder, which must exist, or under s3://bucket or
-// s3://bucket/prefix.
-func Open(ctx context.Context, where string, o Options) (blob.Store, error) {
+// Check returns what is wrong with where, or with the options for it, as far as that
+// shows without asking anybody.
+func Check(where string, o Options) error {
 	scheme, _, isURL := strings.Cut(where, "://")
 	switch {
 	case !isURL:
-		return openFolder(where, o)
+		return nil
 	case scheme == "s3":
-		return openBucket(ctx, where, o)
+		s3, err := o.bucket(where)
+		if err != nil {
+			return err
+		}
+		return named(where, s3.Check())
 	default:
-		return nil, fmt.Errorf("storage %q: give a folder, or s3://bucket/prefix", where)
+		return fmt.Errorf("storage %q: give a folder, or s3://bucket/prefix", where)
 	}
+}
+
+// Open returns the store in a folder, which must exist, or under s3://bucket or
+// s3://bucket/prefix. It fails with what Check tells, before anything else.
+func Open(ctx context.Context, where string, o Options) (blob.Store, error) {
+	if err := Check(where, o); err != nil {
+		return nil, err
+	}
+	if strings.Contains(where, "://") {
+		return openBucket(ctx, where, o)
+	}
+	return openFolder(where, o)
 }
 
 // The functions below keep a nil pointer out of the interface.
@@ -44,15 +60,33 @@ func openFolder(dir string, o Options) (blob.Store, error) {
 }
 
 func openBucket(ctx context.Context, where string, o Options) (blob.Store, error) {
-	var err error
-	s3 := o.S3
-	s3.BaseURL = o.BaseURL
-	if s3.Bucket, s3.Prefix, err = s3blob.ParseURL(where); err != nil {
-		return nil, fmt.Errorf("storage %w", err)
+	s3, err := o.bucket(where)
+	if err != nil {
+		return nil, err
 	}
 	s, err := s3blob.Open(ctx, s3)
 	if err != nil {
-		return nil, fmt.Errorf("storage %s: %w", where, err)
+		return nil, named(where, err)
 	}
 	return s, nil
+}
+
+// bucket are the options for what is under s3://bucket/prefix.
+func (o Options) bucket(where string) (s3blob.Options, error) {
+	s3 := o.S3
+	s3.BaseURL = o.BaseURL
+	bucket, prefix, err := s3blob.ParseURL(where)
+	if err != nil {
+		return s3, fmt.Errorf("storage %w", err)
+	}
+	s3.Bucket, s3.Prefix = bucket, strings.Trim(prefix, "/")
+	return s3, nil
+}
+
+// named says which storage an error is about.
+func named(where string, err error) error {
+	if err != nil {
+		err = fmt.Errorf("storage %s: %w", where, err)
+	}
+	return err
 }

@@ -36,3 +36,25 @@ func TestOpen(t *testing.T) {
 		}
 	}
 }
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	for where, options := range map[string]target.Options{
+		"missing":      {},
+		"s3://books":   {S3: s3blob.Options{Encryption: "aws:kms", KMSKeyID: "k"}},
+		"s3://books/s": {S3: s3blob.Options{ACL: "public-read"}},
+	} {
+		if err := target.Check(where, options); err != nil {
+			t.Errorf("%s: %v", where, err)
+		}
+	}
+	for where, options := range map[string]target.Options{
+		"s3://": {}, "gs://books": {}, "s3://books/../x": {},
+		"s3://books":   {S3: s3blob.Options{ACL: "all"}},
+		"s3://books/s": {S3: s3blob.Options{Endpoint: "localhost"}},
+	} {
+		if err := target.Check(where, options); err == nil {
+			t.Errorf("%s with %+v was accepted", where, options)
+		}
+	}
+}

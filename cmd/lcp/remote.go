@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/netrc"
 	"github.com/lcp-tools/lcp/pkg/registration"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // serverFlags say on which license server a command works, if not on the local
@@ -145,8 +147,8 @@ func (s *serverFlags) netrc() (client.Credentials, error) {
 	return client.Password(m.Login, m.Password), nil
 }
 
-// withServerHint says what to do about a license server that does not do what it
-// was asked to.
+// withServerHint says what to do about a license server, or the local store, that
+// does not do what it was asked to.
 func withServerHint(err error) error {
 	var refused *client.Error
 	if errors.As(err, new(*hinted)) {
@@ -159,6 +161,8 @@ func withServerHint(err error) error {
 		return &hinted{err, "within a network that is trusted, --insecure-http allows it"}
 	case errors.Is(err, client.ErrUnreachable):
 		return &hinted{err, "is the address right, and does the server run? An empty --server means the local store"}
+	case errors.Is(err, store.ErrNoLicenseKey), refused != nil && strings.HasSuffix(refused.Detail, store.ErrNoLicenseKey.Error()):
+		return &hinted{err, "lcp license-keys list shows those that there are"}
 	case errors.Is(err, registration.ErrAltID):
 		return &hinted{err, "leave --altid out, or give --uuid"}
 	default:

@@ -173,7 +173,7 @@ func (m *Meter) Decide(ctx context.Context, key string, r metering.Rule, by stri
 		return m.decide(ctx, t, &k, r, by)
 	})
 	if err != nil {
-		return fmt.Errorf("decide about %q: %w", r.Pattern, err)
+		return fmt.Errorf("decide about %q for license key %q: %w", r.Pattern, key, err)
 	}
 	return nil
 }
@@ -209,7 +209,7 @@ func (m *Meter) Forget(ctx context.Context, key string, p metering.Pattern) erro
 		return m.applyRules(ctx, t, &k, m.s.time())
 	})
 	if err != nil {
-		return fmt.Errorf("forget the rule about %q: %w", p, err)
+		return fmt.Errorf("forget the rule about %q of license key %q: %w", p, key, err)
 	}
 	return nil
 }

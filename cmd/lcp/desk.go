@@ -6,6 +6,8 @@ import (
 	"iter"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/license"
@@ -83,4 +85,41 @@ func (a *app) openIssuingDesk(ctx context.Context, s *serverFlags) (d desk, clos
 		return nil, nil, err
 	}
 	return &records.Local{Store: i.store, Licensing: i.Services, Now: time.Now}, i.close, nil
+}
+
+// atDesk completes a command that works at a desk, and gives it the flags that say
+// at which.
+func atDesk(a *app, cmd *cobra.Command, work func(ctx context.Context, d desk, args []string) error) *cobra.Command {
+	var server serverFlags
+	server.addFlags(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		d, closeAll, err := a.openDesk(cmd.Context(), &server)
+		if err != nil {
+			return err
+		}
+		defer closeAll()
+		return work(cmd.Context(), d, args)
+	}
+	return cmd
+}
+
+// atDeskOf is atDesk for commands that work for one provider, whose ID work is given.
+func atDeskOf(a *app, cmd *cobra.Command, work func(ctx context.Context, d desk, provider string, args []string) error) *cobra.Command {
+	var id string
+	addWorkForFlag(cmd.Flags(), &id)
+	return atDesk(a, cmd, func(ctx context.Context, d desk, args []string) error { return work(ctx, d, id, args) })
+}
+
+// showing completes a command that prints the one record that its argument names.
+func showing(a *app, cmd *cobra.Command, get func(ctx context.Context, d desk, id string) (any, error)) *cobra.Command {
+	format := newRecordFormat()
+	addRecordFormat(cmd.Flags(), &format)
+	cmd.Args = cobra.ExactArgs(1)
+	return atDesk(a, cmd, func(ctx context.Context, d desk, args []string) error {
+		record, err := get(ctx, d, args[0])
+		if err != nil {
+			return err
+		}
+		return a.printRecord(format, record)
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"iter"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,6 @@ import (
 )
 
 func newLicenseEventsCommand(a *app) *cobra.Command {
-	var server serverFlags
 	o := newListOptions()
 	cmd := &cobra.Command{
 		Use:     "events LICENSE-ID",
@@ -17,25 +17,18 @@ func newLicenseEventsCommand(a *app) *cobra.Command {
 		Long:    `List what happened to a license, oldest first: registrations, renewals, its end.`,
 		Example: `  lcp license events ID --format table`,
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			events, err := d.Events(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			header := []string{"TIME", "EVENT", "DEVICE", "NAME"}
-			return printList(a, o, sequence(events), header, func(e api.Event) []string {
-				return []string{dateText(&e.Timestamp), plain(e.Type), plain(e.DeviceID), plain(e.DeviceName)}
-			})
-		},
 	}
 	o.addFormatFlag(cmd.Flags())
-	server.addFlags(cmd.Flags())
-	return cmd
+	return atDesk(a, cmd, func(ctx context.Context, d desk, args []string) error {
+		events, err := d.Events(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		header := []string{"TIME", "EVENT", "DEVICE", "NAME"}
+		return printList(a, o, sequence(events), header, func(e api.Event) []string {
+			return []string{dateText(&e.Timestamp), plain(e.Type), plain(e.DeviceID), plain(e.DeviceName)}
+		})
+	})
 }
 
 // sequence makes a list of what is there already.

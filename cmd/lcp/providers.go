@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -37,28 +38,20 @@ type listedProvider struct {
 func (p listedProvider) MarshalJSON() ([]byte, error) { return p.raw, nil } //nolint:unparam // as json.Marshaler has it
 
 func newProvidersListCommand(a *app) *cobra.Command {
-	var server serverFlags
 	format := formatFlag{value: formatTable, allowed: []string{formatTable, formatJSON, formatNDJSON}}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List providers",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			list, err := d.Providers(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return a.printProviders(list, format.value)
-		},
 	}
 	cmd.Flags().Var(&format, "format", "print a table, json or ndjson")
-	server.addFlags(cmd.Flags())
-	return cmd
+	return atDesk(a, cmd, func(ctx context.Context, d desk, _ []string) error {
+		list, err := d.Providers(ctx)
+		if err != nil {
+			return err
+		}
+		return a.printProviders(list, format.value)
+	})
 }
 
 func (a *app) printProviders(list []json.RawMessage, format string) error {
@@ -92,31 +85,21 @@ func (a *app) printDocument(document json.RawMessage) error {
 }
 
 func newProvidersGetCommand(a *app) *cobra.Command {
-	var server serverFlags
-	cmd := &cobra.Command{
+	return atDesk(a, &cobra.Command{
 		Use:   "get ID",
 		Short: "Print what is set for a provider, as JSON",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			document, err := d.Provider(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return a.printDocument(document)
-		},
-	}
-	server.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, args []string) error {
+		document, err := d.Provider(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		return a.printDocument(document)
+	})
 }
 
 func newProvidersAddCommand(a *app) *cobra.Command {
-	var server serverFlags
-	cmd := &cobra.Command{
+	return newProvidersSaveCommand(a, &cobra.Command{
 		Use:   "add JSON|FILE|-",
 		Short: "Add a provider",
 		Long: `Add a provider: JSON as it is, a file of it, or - for standard input. id and uri are
@@ -124,30 +107,13 @@ required, and never change.`,
 		Example: `  lcp providers add '{"id":"library","name":"City Library","uri":"https://library.example"}'
   lcp providers add library.json --server https://lcp.example.com`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			document, err := a.readDocument(args[0])
-			if err != nil {
-				return fmt.Errorf("read the provider: %w", err)
-			}
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			saved, err := d.CreateProvider(cmd.Context(), document)
-			if err != nil {
-				return err
-			}
-			return a.printDocument(saved)
-		},
-	}
-	server.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, _ []string, document json.RawMessage) (json.RawMessage, error) {
+		return d.CreateProvider(ctx, document)
+	})
 }
 
 func newProvidersUpdateCommand(a *app) *cobra.Command {
-	var server serverFlags
-	cmd := &cobra.Command{
+	return newProvidersSaveCommand(a, &cobra.Command{
 		Use:   "update ID JSON|FILE|-",
 		Short: "Replace what is set for a provider",
 		Long: `Replace what is set for a provider by JSON as it is, in a file, or from standard
@@ -155,51 +121,49 @@ input (-). What is left out is not set any more, but id and uri.`,
 		Example: `  lcp providers get library > library.json
   lcp providers update library library.json`,
 		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			document, err := a.readDocument(args[1])
-			if err != nil {
-				return fmt.Errorf("read the provider: %w", err)
-			}
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			saved, err := d.UpdateProvider(cmd.Context(), args[0], document)
-			if err != nil {
-				return err
-			}
-			return a.printDocument(saved)
-		},
+	}, func(ctx context.Context, d desk, args []string, document json.RawMessage) (json.RawMessage, error) {
+		return d.UpdateProvider(ctx, args[0], document)
+	})
+}
+
+// newProvidersSaveCommand completes a command whose last argument is what is to be
+// set for a provider, and prints what save returns. Nothing is opened before that
+// argument is read.
+func newProvidersSaveCommand(a *app, cmd *cobra.Command,
+	save func(ctx context.Context, d desk, args []string, document json.RawMessage) (json.RawMessage, error),
+) *cobra.Command {
+	var document json.RawMessage
+	atDesk(a, cmd, func(ctx context.Context, d desk, args []string) error {
+		saved, err := save(ctx, d, args, document)
+		if err != nil {
+			return err
+		}
+		return a.printDocument(saved)
+	})
+	cmd.PreRunE = func(_ *cobra.Command, args []string) (err error) {
+		if document, err = a.readDocument(args[len(args)-1]); err != nil {
+			return fmt.Errorf("read the provider: %w", err)
+		}
+		return nil
 	}
-	server.addFlags(cmd.Flags())
 	return cmd
 }
 
 func newProvidersDeleteCommand(a *app) *cobra.Command {
-	var server serverFlags
-	cmd := &cobra.Command{
+	return atDesk(a, &cobra.Command{
 		Use:   "delete ID",
 		Short: "Remove a provider that nothing belongs to",
 		Long: `Remove a provider with its secrets and templates. One that has licenses,
 publications, users or keys stays: without an authorization mode, its gateway
 delivers nothing any more.`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			if err := d.DeleteProvider(cmd.Context(), args[0]); err != nil {
-				return err
-			}
-			a.notef("provider %s is removed", plain(args[0]))
-			return nil
-		},
-	}
-	server.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, args []string) error {
+		if err := d.DeleteProvider(ctx, args[0]); err != nil {
+			return err
+		}
+		a.notef("provider %s is removed", plain(args[0]))
+		return nil
+	})
 }
 
 func newProvidersCheckCommand(a *app) *cobra.Command {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,8 +23,13 @@ type backOffice struct {
 }
 
 func (b *backOffice) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&b.provider, "provider", provider.DefaultID, "work for the provider `ID`")
+	addWorkForFlag(fs, &b.provider)
 	b.server.addFlags(fs)
+}
+
+// addWorkForFlag adds the flag for the ID of the provider that a command works for.
+func addWorkForFlag(fs *pflag.FlagSet, id *string) {
+	fs.StringVar(id, "provider", provider.DefaultID, "work for the provider `ID`")
 }
 
 func newSecretsCommand(a *app) *cobra.Command {
@@ -167,66 +173,35 @@ func (s *secretFile) discard() error {
 }
 
 func newSecretsListCommand(a *app) *cobra.Command {
-	var b backOffice
 	format := formatFlag{value: formatTable, allowed: []string{formatTable, formatJSON, formatNDJSON}}
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List secrets, without their values",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &b.server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			list, err := d.Secrets(cmd.Context(), b.provider)
-			if err != nil {
-				return err
-			}
-			return a.printSecrets(list, format.value)
-		},
 	}
 	cmd.Flags().Var(&format, "format", "print a table, json or ndjson")
-	b.addFlags(cmd.Flags())
-	return cmd
-}
-
-func (a *app) printSecrets(list []api.Secret, format string) error {
-	out := &recordWriter{
-		out: a.out, format: format, header: []string{"KID", "ALG", "STATE", "SINCE", "CREATED"},
-		row: func(r any) []string {
-			s := r.(api.Secret)
-			return []string{plain(s.KeyID), plain(s.Algorithm), plain(s.State), s.Changed.Format(time.RFC3339), s.Created.Format(time.RFC3339)}
-		},
-	}
-	for _, s := range list {
-		if err := out.write(s); err != nil {
+	return atDeskOf(a, cmd, func(ctx context.Context, d desk, provider string, _ []string) error {
+		list, err := d.Secrets(ctx, provider)
+		if err != nil {
 			return err
 		}
-	}
-	return out.close()
+		return printAll(a, format.value, list, []string{"KID", "ALG", "STATE", "SINCE", "CREATED"}, func(s api.Secret) []string {
+			return []string{plain(s.KeyID), plain(s.Algorithm), plain(s.State), s.Changed.Format(time.RFC3339), s.Created.Format(time.RFC3339)}
+		})
+	})
 }
 
 func newSecretsMoveCommand(a *app, verb string, to sharedsecret.State, short, long string) *cobra.Command {
-	var b backOffice
-	cmd := &cobra.Command{
+	return atDeskOf(a, &cobra.Command{
 		Use: verb + " KID", Short: short, Long: long,
 		Example: "  lcp secrets " + verb + " shop-2030",
 		Args:    cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &b.server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			s, err := d.MoveSecret(cmd.Context(), b.provider, args[0], string(to))
-			if err != nil {
-				return err
-			}
-			a.notef("secret %s is %s", plain(s.KeyID), plain(s.State))
-			return nil
-		},
-	}
-	b.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, provider string, args []string) error {
+		s, err := d.MoveSecret(ctx, provider, args[0], string(to))
+		if err != nil {
+			return err
+		}
+		a.notef("secret %s is %s", plain(s.KeyID), plain(s.State))
+		return nil
+	})
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -19,49 +20,31 @@ their ref: in the local store, or with --server (or LCP_SERVER) on a license ser
 }
 
 func newTemplatesListCommand(a *app) *cobra.Command {
-	var b backOffice
-	cmd := &cobra.Command{
+	return atDeskOf(a, &cobra.Command{
 		Use:   "list",
 		Short: "Print the names of the templates",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &b.server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			names, err := d.Templates(cmd.Context(), b.provider)
-			for _, name := range names {
-				fmt.Fprintln(a.out, plain(name))
-			}
-			return err
-		},
-	}
-	b.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, provider string, _ []string) error {
+		names, err := d.Templates(ctx, provider)
+		for _, name := range names {
+			fmt.Fprintln(a.out, plain(name))
+		}
+		return err
+	})
 }
 
 func newTemplatesGetCommand(a *app) *cobra.Command {
-	var b backOffice
-	cmd := &cobra.Command{
+	return atDeskOf(a, &cobra.Command{
 		Use:   "get NAME",
 		Short: "Print a template, as JSON",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &b.server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			document, err := d.Template(cmd.Context(), b.provider, args[0])
-			if err != nil {
-				return err
-			}
-			return a.printDocument(document)
-		},
-	}
-	b.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, provider string, args []string) error {
+		document, err := d.Template(ctx, provider, args[0])
+		if err != nil {
+			return err
+		}
+		return a.printDocument(document)
+	})
 }
 
 func newTemplatesPutCommand(a *app) *cobra.Command {
@@ -93,24 +76,15 @@ func newTemplatesPutCommand(a *app) *cobra.Command {
 }
 
 func newTemplatesDeleteCommand(a *app) *cobra.Command {
-	var b backOffice
-	cmd := &cobra.Command{
+	return atDeskOf(a, &cobra.Command{
 		Use:   "delete NAME",
 		Short: "Remove a template",
 		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			d, closeAll, err := a.openDesk(cmd.Context(), &b.server)
-			if err != nil {
-				return err
-			}
-			defer closeAll()
-			if err := d.DeleteTemplate(cmd.Context(), b.provider, args[0]); err != nil {
-				return err
-			}
-			a.notef("template %s is removed", plain(args[0]))
-			return nil
-		},
-	}
-	b.addFlags(cmd.Flags())
-	return cmd
+	}, func(ctx context.Context, d desk, provider string, args []string) error {
+		if err := d.DeleteTemplate(ctx, provider, args[0]); err != nil {
+			return err
+		}
+		a.notef("template %s is removed", plain(args[0]))
+		return nil
+	})
 }

@@ -216,6 +216,9 @@ func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions, items in
 			return worker, nil, err
 		}
 		closers = append(closers, func() { worker.Journal.Close() })
+		if err := o.bindJournal(worker.Journal); err != nil {
+			return worker, nil, err
+		}
 		worker.Recall = o.reportFile != ""
 	}
 	return worker, release, nil
@@ -240,6 +243,17 @@ func (a *app) openRegistry(ctx context.Context, o *encryptOptions) (r catalogue.
 		a.notef("note: without --url, licenses point to files on this machine")
 	}
 	return records, func() { records.Close() }, nil
+}
+
+// bindJournal has the journal know where publications are registered, which is the
+// same for all runs with it.
+func (o *encryptOptions) bindJournal(j *catalogue.Journal) error {
+	err := j.Bind(cmp.Or(strings.TrimSuffix(o.server.address(), "/"), "the local store"))
+	if errors.Is(err, catalogue.ErrRegistry) {
+		hint := "give the same --server, or another --journal; if the server only has a new address, write that into the journal's line \"registry\""
+		return &hinted{fmt.Errorf("journal %s: %w", o.journal, err), hint}
+	}
+	return err
 }
 
 // findRenderer looks for the program that draws covers of PDFs.

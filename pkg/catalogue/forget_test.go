@@ -119,6 +119,7 @@ func TestForgottenJournalBeginsAnew(t *testing.T) {
 	if err := catalogue.FillJournal(s.journal, s.Worker, sequence(nil, items...)); err != nil {
 		t.Fatal(err)
 	}
+	bind(t, s.journal, "here", nil)
 	before, _ := os.Stat(s.journal)
 	if before.Size() < 1<<20 {
 		t.Fatalf("the journal has %d bytes only", before.Size())
@@ -127,6 +128,7 @@ func TestForgottenJournalBeginsAnew(t *testing.T) {
 	if after, err := os.Stat(s.journal); err != nil || after.Size() > 4096 {
 		t.Errorf("the journal has %d bytes, %v", after.Size(), err)
 	}
+	bind(t, s.journal, "elsewhere", catalogue.ErrRegistry)
 	if rec, err := s.run(t, catalogue.Item{Input: sampleFile(t, "sample.epub")}); err != nil || rec.Kept {
 		t.Errorf("run = %+v, %v", rec, err)
 	}

@@ -29,9 +29,10 @@ const journalKind = "lcp catalogue"
 // the next run uses again; a line "done" has the record, what was asked for, and
 // what the source was. A line "owed" has a message to somebody who is to be told,
 // until a line "told" follows. A line "gone" says that the source is where no run
-// takes it from again.
+// takes it from again. A line "registry" says where the publications are registered.
 type Journal struct {
-	file *journal.File
+	file     *journal.File
+	registry string // see Bind; "" before
 
 	writing sync.RWMutex // shared by those who add a line and take it in; not while the journal begins anew
 
@@ -66,17 +67,18 @@ type itemState struct {
 // entry is a line of the journal. What comes before the record is read at once,
 // the record only when somebody wants it.
 type entry struct {
-	Begun   string          `json:"begun,omitempty"` // item
-	Done    string          `json:"done,omitempty"`  // item
-	Owed    string          `json:"owed,omitempty"`  // item
-	Told    string          `json:"told,omitempty"`  // item
-	Gone    string          `json:"gone,omitempty"`  // item
-	UUID    string          `json:"uuid"`
-	Size    int64           `json:"size,omitempty"`    // of the source, bytes
-	Time    int64           `json:"mtime,omitempty"`   // of the source, nanoseconds since 1970
-	Content string          `json:"content,omitempty"` // fingerprint of the source
-	Asked   string          `json:"asked,omitempty"`   // digest of what was asked for
-	Record  json.RawMessage `json:"record,omitempty"`  // or the message
+	Registry string          `json:"registry,omitempty"`
+	Begun    string          `json:"begun,omitempty"` // item
+	Done     string          `json:"done,omitempty"`  // item
+	Owed     string          `json:"owed,omitempty"`  // item
+	Told     string          `json:"told,omitempty"`  // item
+	Gone     string          `json:"gone,omitempty"`  // item
+	UUID     string          `json:"uuid,omitempty"`
+	Size     int64           `json:"size,omitempty"`    // of the source, bytes
+	Time     int64           `json:"mtime,omitempty"`   // of the source, nanoseconds since 1970
+	Content  string          `json:"content,omitempty"` // fingerprint of the source
+	Asked    string          `json:"asked,omitempty"`   // digest of what was asked for
+	Record   json.RawMessage `json:"record,omitempty"`  // or the message
 }
 
 // OpenJournal opens the journal in a file, which is made if it is not there. It
@@ -90,6 +92,30 @@ func OpenJournal(name string) (*Journal, error) {
 	}
 	j.file = file
 	return j, nil
+}
+
+// ErrRegistry is returned for a journal of publications that are registered elsewhere.
+var ErrRegistry = errors.New("its publications are registered elsewhere")
+
+// Bind says where the publications of the journal are registered, in words that
+// stay the same. Their keys are there: it fails with ErrRegistry if the journal was
+// bound to another registry, where what it knows would be missing and what it has
+// done again would get other keys.
+func (j *Journal) Bind(registry string) error {
+	switch j.registry {
+	case registry:
+		return nil
+	case "":
+		j.registry = registry
+		return j.writeRegistry()
+	default:
+		return fmt.Errorf("%w: with %s, not with %s", ErrRegistry, j.registry, registry)
+	}
+}
+
+func (j *Journal) writeRegistry() error {
+	_, err := j.file.Append(entry{Registry: j.registry})
+	return err
 }
 
 // Close closes the file. All that was written is on disk already.
@@ -108,6 +134,10 @@ func (j *Journal) load(offset int64, line []byte) error {
 	e, ok := parseEntry(head)
 	if !ok && json.Unmarshal(head, &e) != nil {
 		return errors.New("not an entry: the file was changed")
+	}
+	if e.Registry != "" {
+		j.registry = e.Registry
+		return nil
 	}
 	item, err := parseDigest(cmp.Or(e.Done, e.Begun, e.Owed, e.Told, e.Gone))
 	if err != nil || e.UUID == "" || (e.Done+e.Owed != "") != hasRecord {
@@ -176,6 +206,8 @@ func notPlain(c rune) bool { return c < ' ' || c > '~' || c == '\\' }
 func (e *entry) set(name, value string) bool {
 	var err error
 	switch name {
+	case "registry":
+		e.Registry = value
 	case "begun":
 		e.Begun = value
 	case "done":
@@ -405,7 +437,10 @@ func (j *Journal) renew() error {
 	if len(j.items) > 0 {
 		return nil
 	}
-	return j.file.Reset()
+	if err := j.file.Reset(); err != nil || j.registry == "" {
+		return err
+	}
+	return j.writeRegistry()
 }
 
 func (j *Journal) keep(item digest, known remembered) {

@@ -301,8 +301,35 @@ func TestOpenJournalRefuses(t *testing.T) {
 	}
 }
 
+// A journal belongs to one registry.
+func TestJournalOfOneRegistry(t *testing.T) {
+	t.Parallel()
+	s := newShelf(t)
+	item := catalogue.Item{Input: sampleFile(t, "sample.epub")}
+	s.must(t, item) // before anybody said where
+	bind(t, s.journal, "https://a.example", nil)
+	bind(t, s.journal, "https://a.example", nil)
+	bind(t, s.journal, "the local store", catalogue.ErrRegistry)
+	if rec := s.must(t, item); !rec.Kept {
+		t.Errorf("record %+v", rec)
+	}
+}
+
+func bind(t *testing.T, name, registry string, want error) {
+	t.Helper()
+	j, err := catalogue.OpenJournal(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	if err := j.Bind(registry); !errors.Is(err, want) {
+		t.Errorf("Bind to %s = %v, want %v", registry, err, want)
+	}
+}
+
 // Whatever the quick way of reading accepts that JSON is, means the same as JSON.
 func FuzzEntry(f *testing.F) {
+	f.Add(`{"registry":"https://a.example"}`)
 	f.Add(`{"begun":"ab","uuid":"x"}`)
 	f.Add(`{"done":"ab","uuid":"x","size":12,"mtime":-3,"content":"c","asked":"a"}`)
 	f.Add(`{"uuid":"\u0041"}`)

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"sync/atomic"
 
 	"github.com/lcp-tools/lcp/pkg/publication"
 )
@@ -69,10 +71,27 @@ type CMS struct {
 	URL  string
 	Sign func(*http.Request) // adds credentials; nil for none
 	HTTP *http.Client        // that follows no redirects: they are how some say thanks
+
+	failures atomic.Int64 // of the network or the server, one after another
 }
 
-// Notify sends a message, which may come twice if an answer was lost.
+// Notify sends a message, which may come twice if an answer was lost. It may be
+// called by several goroutines at once. To try again may help only while the CMS is
+// not known to be away: thousands of messages would wait for it.
 func (c *CMS) Notify(ctx context.Context, m Message) error {
+	err := c.post(ctx, m)
+	var failed *networkError
+	if !errors.As(err, &failed) {
+		c.failures.Store(0)
+		return err
+	}
+	if c.failures.Add(1) > attempts {
+		return failed.error
+	}
+	return err
+}
+
+func (c *CMS) post(ctx context.Context, m Message) error {
 	body, err := json.Marshal(m)
 	if err != nil {
 		return err

@@ -130,3 +130,28 @@ func TestCMS(t *testing.T) {
 		})
 	}
 }
+
+// A CMS that is away is tried once for each further message, until it is back.
+func TestCMSAway(t *testing.T) {
+	t.Parallel()
+	away, calls := true, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls++
+		if away {
+			w.WriteHeader(http.StatusBadGateway)
+		}
+	}))
+	defer server.Close()
+	w := newWorker(t, nil)
+	w.Notifier = &catalogue.CMS{URL: server.URL, HTTP: server.Client()}
+	for i, step := range []struct {
+		away  bool
+		calls int
+	}{{true, 4}, {true, 1}, {true, 1}, {false, 1}, {true, 4}, {true, 1}} {
+		away, calls = step.away, 0
+		rec := process(t, w, catalogue.Item{Input: sampleFile(t, "sample.epub")})
+		if calls != step.calls || (rec.Untold != "") != step.away {
+			t.Errorf("message %d: %d calls, want %d; untold: %q", i+1, calls, step.calls, rec.Untold)
+		}
+	}
+}

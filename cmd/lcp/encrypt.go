@@ -100,23 +100,24 @@ licenses to come.
 
 Input is recognized by its content: EPUB, PDF, audiobooks, Divina and CBZ comics,
 other Readium packages, and W3C packages (LPF). Of a folder, the files with an
-extension of one of these are taken, and so of s3://bucket/prefix/. A list (--from) says more of each: its columns,
-or members, are input, uuid, alt_id, title, provider, key_file and file_name. Input
-is never changed.
+extension of one of these are taken, and so of s3://bucket/prefix/. A list (--from)
+says more of each: its columns, or members, are input, uuid, alt_id, title,
+provider, key_file and file_name. Input is never changed, nor deleted without
+--delete-source.
 
 Each publication ends up as UUID.EXTENSION in the output folder or bucket, and as
-a record on standard output. When some of several inputs fail, the others are done and the
-exit code is 3.`,
+a record on standard output. When some of several inputs fail, the others are done
+and the exit code is 3.`,
 		Example: `  lcp encrypt moby-dick.epub --out shelf
   lcp encrypt incoming --recursive --out shelf --altid --url https://cdn.example.com/shelf
   lcp encrypt s3://incoming/new/ --storage s3://books/shelf --url https://cdn.example.com/shelf
   lcp encrypt book.pdf --out shelf --verify --format json
   lcp encrypt --watch incoming --out shelf --altid`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if o.from != "" || o.watch.dir != "" {
-				return nil
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 && o.from == "" && o.watch.dir == "" {
+				return errors.New("say what to encrypt: files, folders, patterns, addresses, or a list with --from")
 			}
-			return cobra.MinimumNArgs(1)(cmd, args)
+			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.inputs = args

@@ -203,7 +203,7 @@ func TestProcessWhenTheRegistryFails(t *testing.T) {
 
 	registry.saveErr = errRegistry
 	rec, err := w.Process(t.Context(), item, catalogue.Progress{})
-	if !errors.Is(err, errRegistry) || rec.Error != err.Error() {
+	if !errors.Is(err, errRegistry) || rec.Error != err.Error() || strings.Contains(rec.Error, "encrypt it again") {
 		t.Errorf("Process = %v, record %+v", err, rec)
 	}
 	want := catalogue.Record{UUID: someID, Source: item.Input, Seconds: 1, Error: rec.Error}
@@ -215,7 +215,7 @@ func TestProcessWhenTheRegistryFails(t *testing.T) {
 	registry.saveErr = nil
 	process(t, w, item)
 	registry.saveErr = errRegistry
-	if _, err := w.Process(t.Context(), item, catalogue.Progress{}); !errors.Is(err, errRegistry) {
+	if _, err := w.Process(t.Context(), item, catalogue.Progress{}); !errors.Is(err, errRegistry) || !strings.HasSuffix(err.Error(), "its record is not: encrypt it again") {
 		t.Errorf("Process = %v", err)
 	}
 	wantFiles(t, outOf(w), someID+".epub", someID+".epub.cover.jpg")

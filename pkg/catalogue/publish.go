@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,13 @@ func (w *Worker) publish(ctx context.Context, src *protect.Source, id store.Iden
 		return m, err
 	}
 	coverURL = cmp.Or(coverURL, plan.Metadata.CoverURL)
-	return messageOf(rec, &plan.Metadata, coverURL), w.register(ctx, id, plan, rec, coverURL, &item)
+	if err := w.register(ctx, id, plan, rec, coverURL, &item); err != nil {
+		if !slices.Contains(made.names, name) {
+			err = fmt.Errorf("%w; the new file is in its place already, its record is not: encrypt it again", err)
+		}
+		return m, err
+	}
+	return messageOf(rec, &plan.Metadata, coverURL), nil
 }
 
 // putPublication encrypts into the store. Where the store can read back what has

@@ -4,6 +4,7 @@ import (
 	crand "crypto/rand"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"golang.org/x/sys/cpu"
@@ -109,11 +110,14 @@ func TestSelectLanes(t *testing.T) {
 	}
 }
 
+// publicExponent is that of most keys.
+const publicExponent = 65537
+
 // testPowers raises random numbers, one, and the largest, and compares.
-func testPowers(t *testing.T, newPowers func(*[2]prime) powers) {
+func testPowers(t *testing.T, newPowers func(*[2]prime, uint) powers) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(7, 8))
-	for range 3 {
+	for _, exponent := range []uint{3, 17, publicExponent} {
 		var primes [2]prime
 		for i := range primes {
 			p, err := crand.Prime(crand.Reader, 64*wordCount)
@@ -122,7 +126,7 @@ func testPowers(t *testing.T, newPowers func(*[2]prime) powers) {
 			}
 			primes[i] = prime{newModulus(p), newWords(new(big.Int).Mod(randomBig(r), p))}
 		}
-		pow := newPowers(&primes)
+		pow := newPowers(&primes, exponent)
 		for n := 1; n <= pow.batch(); n++ {
 			residues, want := make([][2]words, n), make([][2]words, n)
 			for i := range residues {
@@ -136,10 +140,21 @@ func testPowers(t *testing.T, newPowers func(*[2]prime) powers) {
 					want[i][j] = newWords(x.Exp(x, primes[j].exponent.big(), p))
 				}
 			}
-			pow.raise(residues)
+			inPublic, wantPublic := slices.Clone(residues), make([][2]words, n)
+			for i := range residues {
+				for j := range primes {
+					x := residues[i][j].big()
+					wantPublic[i][j] = newWords(x.Exp(x, new(big.Int).SetUint64(uint64(exponent)), primes[j].n.big()))
+				}
+			}
+			pow.private(residues)
+			pow.public(inPublic)
 			for i := range residues {
 				if residues[i] != want[i] {
-					t.Errorf("number %d of %d: got %x, want %x", i, n, residues[i], want[i])
+					t.Errorf("number %d of %d, private: got %x, want %x", i, n, residues[i], want[i])
+				}
+				if inPublic[i] != wantPublic[i] {
+					t.Errorf("number %d of %d, public: got %x, want %x", i, n, inPublic[i], wantPublic[i])
 				}
 			}
 		}
@@ -149,13 +164,13 @@ func testPowers(t *testing.T, newPowers func(*[2]prime) powers) {
 func TestWordPowers(t *testing.T) {
 	t.Parallel()
 	needADX(t)
-	testPowers(t, func(p *[2]prime) powers { return &wordPowers{p} })
+	testPowers(t, func(p *[2]prime, e uint) powers { return &wordPowers{p, e} })
 }
 
 func TestLanePowers(t *testing.T) {
 	t.Parallel()
 	needIFMA(t)
-	testPowers(t, func(p *[2]prime) powers { return newLanePowers(p) })
+	testPowers(t, func(p *[2]prime, e uint) powers { return newLanePowers(p, e) })
 }
 
 // BenchmarkPowers is the private operation alone, in both ways.
@@ -165,16 +180,16 @@ func BenchmarkPowers(b *testing.B) {
 	bench := func(b *testing.B, p powers) {
 		residues := make([][2]words, p.batch())
 		for b.Loop() {
-			p.raise(residues)
+			p.private(residues)
 		}
 		b.ReportMetric(float64(b.N*p.batch())/b.Elapsed().Seconds(), "powers/s")
 	}
 	b.Run("ADX", func(b *testing.B) {
 		needADX(b)
-		bench(b, &wordPowers{&primes})
+		bench(b, &wordPowers{&primes, publicExponent})
 	})
 	b.Run("IFMA", func(b *testing.B) {
 		needIFMA(b)
-		bench(b, newLanePowers(&primes))
+		bench(b, newLanePowers(&primes, publicExponent))
 	})
 }

@@ -64,7 +64,7 @@ func TestModulus(t *testing.T) {
 			t.Fatalf("%x - %x mod %x = %x, want %x", a, y, m.n, z, want)
 		}
 		got := addProduct(&a, &x, &y)
-		if want.Mul(x.big(), y.big()).Add(want, a.big()); new(big.Int).SetBytes(got).Cmp(want) != 0 {
+		if want.Mul(x.big(), y.big()).Add(want, a.big()); new(big.Int).SetBytes(got[:]).Cmp(want) != 0 {
 			t.Fatalf("%x + %x * %x = %x, want %x", a, x, y, got, want)
 		}
 	}
@@ -72,7 +72,20 @@ func TestModulus(t *testing.T) {
 
 func randomBig(r *rand.Rand) *big.Int { w := random(r); return w.big() }
 
-// A key whose numbers are wrong gives right signatures all the same, for they are
+// faulty makes an error in one of the powers.
+type faulty struct {
+	powers
+	number, prime int
+}
+
+func (f faulty) private(residues [][2]words) {
+	f.powers.private(residues)
+	if f.number < len(residues) {
+		residues[f.number][f.prime][5] ^= 1
+	}
+}
+
+// Where something went wrong, the signatures are right all the same, for they are
 // verified and made anew by crypto/rsa.
 func TestWrongSignaturesAreNotHandedOut(t *testing.T) {
 	t.Parallel()
@@ -80,23 +93,33 @@ func TestWrongSignaturesAreNotHandedOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := New(private)
-	if k == nil {
+	if New(private) == nil {
 		t.Skip("nothing here is faster on this processor")
 	}
-	k.qInv[3] ^= 1
-	digests := [][sha256.Size]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2"))}
-	if rsa.VerifyPKCS1v15(&private.PublicKey, crypto.SHA256, digests[0][:], k.sign(digests[:1])[0]) == nil {
-		t.Fatal("the fault has no effect")
-	}
-	got, err := k.Sign(digests)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, d := range digests {
-		want, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, d[:])
-		if err != nil || !bytes.Equal(got[i], want) {
-			t.Errorf("signature %d is not that of crypto/rsa: %v", i, err)
+	digests := [][sha256.Size]byte{sha256.Sum256([]byte("1")), sha256.Sum256([]byte("2")), sha256.Sum256([]byte("3"))}
+	for name, spoil := range map[string]func(*Key){
+		"modulo p":    func(k *Key) { k.power = faulty{k.power, 0, 0} },
+		"modulo q":    func(k *Key) { k.power = faulty{k.power, 0, 1} },
+		"combination": func(k *Key) { k.qInv[3] ^= 1 },
+		"range":       func(k *Key) { k.modulus = [modulusBytes]byte{} },
+	} {
+		k := New(private)
+		if value := k.sign(digests[:1])[0]; rsa.VerifyPKCS1v15(&private.PublicKey, crypto.SHA256, digests[0][:], value) != nil {
+			t.Fatalf("%s: not even right before the fault", name)
+		}
+		spoil(k)
+		if value := k.sign(digests[:1])[0]; value != nil {
+			t.Errorf("%s: the fault was not noticed", name)
+		}
+		got, err := k.Sign(digests)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, d := range digests {
+			want, err := rsa.SignPKCS1v15(nil, private, crypto.SHA256, d[:])
+			if err != nil || !bytes.Equal(got[i], want) {
+				t.Errorf("%s: signature %d is not that of crypto/rsa: %v", name, i, err)
+			}
 		}
 	}
 }

@@ -4,21 +4,23 @@
 //
 // Signatures are those of RSASSA-PKCS1-v1_5 with SHA-256 (RFC 8017 §8.2). The
 // private operation runs in constant time: neither branches nor addresses depend
-// on the key or on what is signed. Each signature is verified by crypto/rsa
-// before it is handed out, so that no error of computation, whatever brought it
+// on the key or on what is signed. Each signature is verified before it is handed
+// out, modulo both primes, so that no error of computation, whatever brought it
 // about, can reveal the key (Boneh, DeMillo and Lipton, 1997) or be noticed by
-// others first.
+// others first. Where one is wrong, crypto/rsa makes it.
 //
 // How keys are kept, and what signatures are for, is not known here.
 package fastrsa
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/fips140"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
 	"math/big"
+	"slices"
 )
 
 // modulusBytes is the length of moduli, and of signatures.
@@ -31,6 +33,7 @@ const digestInfo = "\x30\x31\x30\x0d\x06\x09\x60\x86\x48\x01\x65\x03\x04\x02\x01
 // A Key signs with one RSA key. It is safe for concurrent use.
 type Key struct {
 	private *rsa.PrivateKey
+	modulus [modulusBytes]byte // the highest byte first
 	primes  [2]prime
 	qInv    words // of q modulo p, times 2^1024
 	power   powers
@@ -42,13 +45,15 @@ type prime struct {
 	exponent words // the private exponent modulo prime-1
 }
 
-// powers raises numbers to the power of the private exponents of a key.
+// powers raises numbers to the powers of a key, in the form of their residues
+// modulo both primes. It raises as many at a time as batch says at most.
 type powers interface {
 	// batch is how many numbers are raised in the time of one.
 	batch() int
-	// raise replaces residues, of each number one per prime, by their powers.
-	// There are batch numbers at most.
-	raise(residues [][2]words)
+	// private replaces residues by their powers to the private exponents.
+	private(residues [][2]words)
+	// public replaces residues by their powers to the public exponent.
+	public(residues [][2]words)
 }
 
 // New returns what signs with key, or nil where crypto/rsa has to: on a processor
@@ -63,6 +68,7 @@ func New(key *rsa.PrivateKey) *Key {
 		return nil
 	}
 	k := &Key{private: key}
+	key.N.FillBytes(k.modulus[:])
 	for i, p := range key.Primes {
 		if p.BitLen() != 64*wordCount {
 			return nil
@@ -76,7 +82,7 @@ func New(key *rsa.PrivateKey) *Key {
 		return nil
 	}
 	k.qInv = newWords(inverse.Mod(inverse.Lsh(inverse, 64*wordCount), p))
-	if k.power = newPowers(&k.primes); k.power == nil {
+	if k.power = newPowers(&k.primes, uint(key.E)); k.power == nil {
 		return nil
 	}
 	return k
@@ -91,7 +97,7 @@ func (k *Key) Sign(digests [][sha256.Size]byte) ([][]byte, error) {
 	for len(digests) > 0 {
 		n := min(len(digests), k.Batch())
 		for i, value := range k.sign(digests[:n]) {
-			if rsa.VerifyPKCS1v15(&k.private.PublicKey, crypto.SHA256, digests[i][:], value) != nil {
+			if value == nil {
 				var err error
 				value, err = rsa.SignPKCS1v15(rand.Reader, k.private, crypto.SHA256, digests[i][:])
 				if err != nil {
@@ -105,22 +111,35 @@ func (k *Key) Sign(digests [][sha256.Size]byte) ([][]byte, error) {
 	return signatures, nil
 }
 
-// sign makes signatures of as many digests as Batch says at most, unverified.
+// sign makes and verifies signatures, of as many digests as Batch says at most.
+// One that is wrong is nil.
 func (k *Key) sign(digests [][sha256.Size]byte) [][]byte {
-	residues := make([][2]words, len(digests))
+	messages := make([][2]words, len(digests))
 	for i := range digests {
-		message := pad(digests[i])
-		low, high := wordsOf(message[modulusBytes/2:]), wordsOf(message[:modulusBytes/2])
-		for j := range k.primes {
-			k.primes[j].reduce(&residues[i][j], &low, &high)
+		messages[i] = k.residues(pad(digests[i]))
+	}
+	roots := slices.Clone(messages)
+	k.power.private(roots)
+	raised := slices.Clone(roots)
+	k.power.public(raised)
+	signatures := make([][]byte, len(digests))
+	for i := range roots {
+		value := k.combine(&roots[i][0], &roots[i][1])
+		// value is right modulo the modulus if it is so modulo both primes.
+		if raised[i] == messages[i] && k.residues(value) == roots[i] && bytes.Compare(value[:], k.modulus[:]) < 0 {
+			signatures[i] = value[:]
 		}
 	}
-	k.power.raise(residues)
-	signatures := make([][]byte, len(digests))
-	for i := range residues {
-		signatures[i] = k.combine(&residues[i][0], &residues[i][1])
-	}
 	return signatures
+}
+
+// residues returns x, the highest byte first, modulo both primes.
+func (k *Key) residues(x [modulusBytes]byte) (r [2]words) {
+	low, high := wordsOf(x[modulusBytes/2:]), wordsOf(x[:modulusBytes/2])
+	for i := range k.primes {
+		k.primes[i].reduce(&r[i], &low, &high)
+	}
+	return r
 }
 
 // pad encodes a digest for signing (EMSA-PKCS1-v1_5, RFC 8017 §9.2).
@@ -138,7 +157,7 @@ func pad(digest [sha256.Size]byte) (m [modulusBytes]byte) {
 
 // combine returns the number below the modulus that is m1 modulo p and m2 modulo
 // q (RFC 8017 §5.1.2): m2 + q·(m1 - m2)·q⁻¹ mod p.
-func (k *Key) combine(m1, m2 *words) []byte {
+func (k *Key) combine(m1, m2 *words) [modulusBytes]byte {
 	p, q := &k.primes[0].modulus, &k.primes[1].modulus
 	// m2 is below 2p, since both primes have 1024 bits.
 	reduced := *m2

@@ -39,9 +39,10 @@ func selectLanes(z *number, table *[tableSize]number, index *lanes)
 type lanePowers struct {
 	n         number
 	inverse   lanes
-	one       number // 2^1040 modulo n
-	square    number // 2^2080 modulo n
-	exponents [2]words
+	one       number    // 2^1040 modulo n
+	square    number    // 2^2080 modulo n
+	exponents [2]words  // private
+	exponent  uint      // public
 	scratch   sync.Pool // of *laneScratch
 }
 
@@ -50,8 +51,8 @@ type laneScratch struct {
 	power, factor number
 }
 
-func newLanePowers(primes *[2]prime) *lanePowers {
-	l := &lanePowers{}
+func newLanePowers(primes *[2]prime, exponent uint) *lanePowers {
+	l := &lanePowers{exponent: exponent}
 	l.scratch.New = func() any { return new(laneScratch) }
 	for i := range primes {
 		p := &primes[i]
@@ -69,38 +70,61 @@ func newLanePowers(primes *[2]prime) *lanePowers {
 
 func (l *lanePowers) batch() int { return laneCount / 2 }
 
-func (l *lanePowers) raise(residues [][2]words) {
-	s := l.scratch.Get().(*laneScratch)
+func (l *lanePowers) private(residues [][2]words) {
+	s := l.load(residues)
 	defer l.scratch.Put(s)
-	for lane := range laneCount {
-		// Lanes for which there is no number do the work of another again.
-		s.factor.set(lane, &residues[lane/2%len(residues)][lane%2])
-	}
 	l.fillTable(&s.table, &s.factor)
 	l.choose(&s.power, &s.table, digitCount-1)
 	for place := digitCount - 2; place >= 0; place-- {
 		for range digitBits {
-			mulLanes(&s.power, &s.power, &s.power, &l.n, &l.inverse)
+			l.mul(&s.power, &s.power, &s.power)
 		}
 		l.choose(&s.factor, &s.table, place)
-		mulLanes(&s.power, &s.power, &s.factor, &l.n, &l.inverse)
+		l.mul(&s.power, &s.power, &s.factor)
 	}
-	unit := number{}
-	for lane := range unit[0] {
-		unit[0][lane] = 1
+	l.store(residues, &s.power)
+}
+
+func (l *lanePowers) public(residues [][2]words) {
+	s := l.load(residues)
+	defer l.scratch.Put(s)
+	l.mul(&s.factor, &s.factor, &l.square)
+	s.power = s.factor
+	for place := bits.Len(l.exponent) - 2; place >= 0; place-- {
+		l.mul(&s.power, &s.power, &s.power)
+		if l.exponent>>place&1 != 0 {
+			l.mul(&s.power, &s.power, &s.factor)
+		}
 	}
-	mulLanes(&s.power, &s.power, &unit, &l.n, &l.inverse)
+	l.store(residues, &s.power)
+}
+
+func (l *lanePowers) mul(z, x, y *number) { mulLanes(z, x, y, &l.n, &l.inverse) }
+
+// load returns scratch whose factor is the numbers with the given residues.
+func (l *lanePowers) load(residues [][2]words) *laneScratch {
+	s := l.scratch.Get().(*laneScratch)
+	for lane := range laneCount {
+		// Lanes for which there is no number do the work of another again.
+		s.factor.set(lane, &residues[lane/2%len(residues)][lane%2])
+	}
+	return s
+}
+
+// store sets residues to those of numbers times 2^1040.
+func (l *lanePowers) store(residues [][2]words, x *number) {
+	l.mul(x, x, &number{{1, 1, 1, 1, 1, 1, 1, 1}})
 	for lane := range 2 * len(residues) {
-		s.power.get(&residues[lane/2][lane%2], lane)
+		x.get(&residues[lane/2][lane%2], lane)
 	}
 }
 
 // fillTable sets the entries of table to the powers 0, 1, 2 and so on of base.
 func (l *lanePowers) fillTable(table *[tableSize]number, base *number) {
 	table[0] = l.one
-	mulLanes(&table[1], base, &l.square, &l.n, &l.inverse)
+	l.mul(&table[1], base, &l.square)
 	for i := 2; i < len(table); i++ {
-		mulLanes(&table[i], &table[i-1], &table[1], &l.n, &l.inverse)
+		l.mul(&table[i], &table[i-1], &table[1])
 	}
 }
 

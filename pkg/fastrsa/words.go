@@ -156,13 +156,12 @@ func (m *modulus) reduce(z, low, high *words) {
 }
 
 // addProduct returns a + x·y, which is below 2^2048, the highest byte first.
-func addProduct(a, x, y *words) []byte {
+func addProduct(a, x, y *words) (b [16 * wordCount]byte) {
 	var t [2 * wordCount]uint64
 	copy(t[:], a[:])
 	for i := range y {
 		addTimes((*[wordCount + 1]uint64)(t[i:]), x, y[i])
 	}
-	b := make([]byte, 8*len(t))
 	for i, w := range t {
 		binary.BigEndian.PutUint64(b[len(b)-8*(i+1):], w)
 	}

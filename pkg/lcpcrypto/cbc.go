@@ -46,7 +46,7 @@ type Encrypter struct {
 func NewEncrypter(key ContentKey) (*Encrypter, [BlockSize]byte) {
 	var iv [BlockSize]byte
 	rand.Read(iv[:]) // never fails
-	return &Encrypter{mode: newMode(key[:], iv[:], cipher.NewCBCEncrypter)}, iv
+	return &Encrypter{mode: newEncrypterMode(key, iv)}, iv
 }
 
 // Encrypt encrypts blocks in place. Its length must be a multiple of BlockSize.
@@ -75,7 +75,7 @@ func Encrypt[K ContentKey | UserKey](key K, plain []byte) []byte {
 	k := [KeySize]byte(key)
 	out := make([]byte, BlockSize, EncryptedSize(int64(len(plain))))
 	rand.Read(out) // never fails
-	mode := newMode(k[:], out, cipher.NewCBCEncrypter)
+	mode := newEncrypterMode(k, [BlockSize]byte(out))
 	out = pad(append(out, plain...))
 	mode.CryptBlocks(out[BlockSize:], out[BlockSize:])
 	return out

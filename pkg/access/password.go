@@ -65,7 +65,7 @@ func (h hash) String() string {
 		argon2.Version, h.memory, h.time, h.threads, enc.EncodeToString(h.salt), enc.EncodeToString(h.key))
 }
 
-// Bounds of what a hash may ask for: it must not exhaust the machine. Two are
+// Bounds of what a hash may ask for: it must not exhaust the machine. One is
 // computed at a time (maxHashing).
 const (
 	maxHash       = 512       // bytes of text
@@ -132,7 +132,7 @@ type passwords struct {
 
 const (
 	maxRemembered = 1024
-	maxHashing    = 2
+	maxHashing    = 1 // 19 MiB for 20 ms, and what the collector has not taken back yet
 	maxWaiting    = 128
 )
 

@@ -41,7 +41,10 @@ func bigEPUB(t *testing.T, size int) []byte {
 // and running again succeeds with the same key.
 func TestEncryptSurvivesKill(t *testing.T) {
 	t.Parallel()
-	const kills = 16
+	kills := 16
+	if testing.Short() {
+		kills = 4
+	}
 	book := bigEPUB(t, 12<<20)
 	m := newCrashMachine(t, book)
 	full := m.encryptTime(t)

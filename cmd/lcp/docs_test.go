@@ -21,6 +21,9 @@ var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
 // TestDocumentationExamples runs the examples of each document one after
 // another in an empty folder, as a reader would.
 func TestDocumentationExamples(t *testing.T) {
+	if testing.Short() {
+		t.Skip("short: they start lcp a hundred times")
+	}
 	for _, tool := range []string{"sh", "curl", "sha256sum", "openssl", "python3"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("%s, which the examples call, is not installed", tool)

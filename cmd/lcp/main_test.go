@@ -44,10 +44,25 @@ func (m unconfigured) Run() int {
 // Every script of testdata/script keeps one promise, told in its first comment.
 // It runs in an empty folder with the sample publications of the module, a
 // second edition of sample.epub, and plain.epub that has no cover, on a machine where nothing is set up.
+//
+// In short mode, which is that of the race detector, only those run that have
+// several things in hand at a time: built with it, lcp takes a second to start.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	scripts := []string{"*"}
+	if testing.Short() {
+		scripts = []string{"*batch*", "catalogue_*", "demo", "report"}
+	}
+	var files []string
+	for _, pattern := range scripts {
+		found, err := filepath.Glob(filepath.Join("testdata", "script", pattern+".txtar"))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no scripts are called %s: %v", pattern, err)
+		}
+		files = append(files, found...)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		UpdateScripts:       *update,

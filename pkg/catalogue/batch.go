@@ -45,7 +45,7 @@ func (b *Batch) Run(ctx context.Context, items iter.Seq2[Item, error], watch Wat
 		jobs = runtime.GOMAXPROCS(0)
 	}
 	r := &batchRun{Batch: b, watch: watch, stop: make(chan struct{})}
-	queue := make(chan Item)
+	queue := make(chan Item, queued)
 	var running sync.WaitGroup
 	for job := range jobs {
 		running.Go(func() { r.work(ctx, job, jobs, queue) })
@@ -58,6 +58,10 @@ func (b *Batch) Run(ctx context.Context, items iter.Seq2[Item, error], watch Wat
 	}
 	return r.sum, err
 }
+
+// queued is how many items lie ready for the jobs. Where a journal lets most be
+// passed over, to hand over one at a time took longer than what it was for.
+const queued = 64
 
 // A batchRun is one run of a batch.
 type batchRun struct {

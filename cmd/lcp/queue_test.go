@@ -18,6 +18,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -98,12 +99,15 @@ func TestWorkersShareABatch(t *testing.T) {
 	printed := map[string]int{}
 	for range kills {
 		w := worker().startWorker(t, flags...)
+		// Where programs start slowly the survivor may leave it nothing to do.
+		kill := time.AfterFunc(10*time.Second, func() { _ = w.cmd.Process.Kill() })
 		for rec := range w.records {
 			printed[rec.UUID]++
 			if len(printed)%2 == 0 {
 				break
 			}
 		}
+		kill.Stop()
 		_ = w.cmd.Process.Kill()
 		_ = w.cmd.Wait()
 		for rec := range w.records {

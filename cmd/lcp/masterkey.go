@@ -125,6 +125,26 @@ func (a *app) printKeys(keys *keyring.Keyring) error {
 	return nil
 }
 
+// changeKeyFile has the key file changed, notes what was done in the audit log and
+// prints the keys that there are then. The store is opened first: where the keys do
+// not belong to it, nothing is changed.
+func (a *app) changeKeyFile(ctx context.Context, action string, change func(s *store.Store, file string) (*keyring.Keyring, error)) error {
+	file, err := a.keyFile()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(s *store.Store) error {
+		keys, err := change(s, file)
+		if err != nil {
+			return err
+		}
+		if err := s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: action, Target: keys.Keys()[0].String()}); err != nil {
+			return err
+		}
+		return a.printKeys(keys)
+	})
+}
+
 func newMasterKeyShowCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "show",
@@ -156,22 +176,12 @@ keys that they have read, and cannot open what is sealed from now on: restart
 lcp serve, and run lcp master-key reseal after that.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := a.keyFile()
-			if err != nil {
-				return err
-			}
-			ctx := cmd.Context()
-			// The store is opened first: with keys that do not belong to it nothing is rotated.
-			return a.withStore(ctx, func(s *store.Store) error {
+			return a.changeKeyFile(cmd.Context(), "master key rotated", func(_ *store.Store, file string) (*keyring.Keyring, error) {
 				keys, err := keyring.Rotate(file)
-				if err != nil {
-					return err
+				if err == nil {
+					a.notef("%s begins with a new key: copy it to the other servers, restart lcp serve, then run lcp master-key reseal", file)
 				}
-				a.notef("%s begins with a new key: copy it to the other servers, restart lcp serve, then run lcp master-key reseal", file)
-				if err := s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "master key rotated", Target: keys.Keys()[0].String()}); err != nil {
-					return err
-				}
-				return a.printKeys(keys)
+				return keys, err
 			})
 		},
 	}
@@ -209,23 +219,12 @@ billed, do so when the months before the rotation are closed: readers who were l
 seen under a removed key are counted as new ones.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			file, err := a.keyFile()
-			if err != nil {
-				return err
-			}
 			ctx := cmd.Context()
-			return a.withStore(ctx, func(s *store.Store) error {
+			return a.changeKeyFile(ctx, "master keys pruned", func(s *store.Store, file string) (*keyring.Keyring, error) {
 				if _, err := s.Reseal(ctx); err != nil {
-					return err
+					return nil, err
 				}
-				keys, err := keyring.Prune(file)
-				if err != nil {
-					return err
-				}
-				if err := s.Audit(ctx, store.AuditEntry{Actor: localActor, Action: "master keys pruned", Target: keys.Keys()[0].String()}); err != nil {
-					return err
-				}
-				return a.printKeys(keys)
+				return keyring.Prune(file)
 			})
 		},
 	}

@@ -103,6 +103,16 @@ func TestMariaDB(t *testing.T) {
 	})
 }
 
+// behindProxy returns a proxy before the server, and the DSN of a new database that
+// leads through it.
+func (s *server) behindProxy(t *testing.T) (*proxy, string) {
+	t.Helper()
+	address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	dsn := s.database(t).DSN
+	p := newProxy(t, address.FindString(dsn))
+	return p, address.ReplaceAllString(dsn, p.address)
+}
+
 // A database server that goes away is told as such, changes nothing by halves,
 // and is used again once it is back, without another Open.
 func TestServerGoesAway(t *testing.T) {
@@ -110,10 +120,8 @@ func TestServerGoesAway(t *testing.T) {
 	for name, s := range map[string]*server{"PostgreSQL": postgres, "MariaDB": mariadb} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
-			dsn := s.database(t).DSN
-			proxy := newProxy(t, address.FindString(dsn))
-			db, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address)))
+			proxy, dsn := s.behindProxy(t)
+			db, err := store.Open(t.Context(), testOptions(t, dsn))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,7 +142,7 @@ func TestServerGoesAway(t *testing.T) {
 					t.Errorf("Ping = %v, want ErrUnavailable", err)
 				}
 			}
-			if _, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address))); !errors.Is(err, store.ErrUnavailable) ||
+			if _, err := store.Open(t.Context(), testOptions(t, dsn)); !errors.Is(err, store.ErrUnavailable) ||
 				strings.Contains(err.Error(), password(dsn)) {
 				t.Errorf("Open = %v, want ErrUnavailable", err)
 			}
@@ -165,10 +173,8 @@ func TestServerFallsSilent(t *testing.T) {
 	for name, s := range map[string]*server{"PostgreSQL": postgres, "MariaDB": mariadb} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			address := regexp.MustCompile(`127\.0\.0\.1:\d+`)
-			dsn := s.database(t).DSN
-			proxy := newProxy(t, address.FindString(dsn))
-			db, err := store.Open(t.Context(), testOptions(t, address.ReplaceAllString(dsn, proxy.address)))
+			proxy, dsn := s.behindProxy(t)
+			db, err := store.Open(t.Context(), testOptions(t, dsn))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -95,9 +95,8 @@ func TestWorkersShareABatch(t *testing.T) {
 		return w
 	}
 	flags := []string{"--silence", "4s", "--jobs", "2"}
-	survivor := worker().startWorker(t, append(flags, "--drain")...)
 	printed := map[string]int{}
-	for range kills {
+	killOne := func() {
 		w := worker().startWorker(t, flags...)
 		// Where programs start slowly the survivor may leave it nothing to do.
 		kill := time.AfterFunc(10*time.Second, func() { _ = w.cmd.Process.Kill() })
@@ -113,6 +112,14 @@ func TestWorkersShareABatch(t *testing.T) {
 		for rec := range w.records {
 			printed[rec.UUID]++
 		}
+	}
+	killOne() // alone, so that it is killed with work in hand
+	if len(printed) == 0 {
+		t.Error("the first worker did nothing before it was killed")
+	}
+	survivor := worker().startWorker(t, append(flags, "--drain")...)
+	for range kills - 1 {
+		killOne()
 	}
 	for rec := range survivor.records {
 		printed[rec.UUID]++

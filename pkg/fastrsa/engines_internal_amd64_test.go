@@ -2,6 +2,7 @@ package fastrsa
 
 import (
 	crand "crypto/rand"
+	"fmt"
 	"math/big"
 	"math/rand/v2"
 	"slices"
@@ -28,25 +29,30 @@ func TestMulWords(t *testing.T) {
 	t.Parallel()
 	needADX(t)
 	r := rand.New(rand.NewPCG(3, 4))
-	for range 4000 {
-		m := randomModulus(r)
-		x := random(r)
-		y := newWords(new(big.Int).Mod(randomBig(r), m.n.big()))
-		var got, want words
-		m.mul(&want, &x, &y)
-		mulWords(&got, &x, &y, &m.n, m.inverse)
-		if got != want {
+	for i := range 4000 {
+		width := widths[i%len(widths)]
+		m := randomModulus(r, width)
+		x, y := random(r, width), randomBelow(r, m.n.big())
+		got, want := make(words, width), make(words, width)
+		m.mul(want, x, y)
+		mulWords(&got[0], &x[0], &y[0], &m.n[0], m.inverse, width/blockWords)
+		if !slices.Equal(got, want) {
 			t.Fatalf("%x * %x mod %x = %x, want %x", x, y, m.n, got, want)
+		}
+		// The result may take the place of a factor.
+		mulWords(&y[0], &x[0], &y[0], &m.n[0], m.inverse, width/blockWords)
+		if !slices.Equal(y, want) {
+			t.Fatalf("in place: got %x, want %x", y, want)
 		}
 	}
 }
 
 // big returns the value of a lane, which may have more bits than words.
-func (z *number) big(lane int) *big.Int {
+func (z number) big(lane int) *big.Int {
 	x := new(big.Int)
-	for i := len(z) - 1; i >= 0; i-- {
+	for _, limb := range slices.Backward(z) {
 		x.Lsh(x, limbBits)
-		x.Add(x, new(big.Int).SetUint64(z[i][lane]))
+		x.Add(x, new(big.Int).SetUint64(limb[lane]))
 	}
 	return x
 }
@@ -55,23 +61,25 @@ func TestMulLanes(t *testing.T) {
 	t.Parallel()
 	needIFMA(t)
 	r := rand.New(rand.NewPCG(5, 6))
-	for range 1500 {
-		var x, y, n, z number
+	for i := range 1500 {
+		width := widths[i%len(widths)]
+		blocks := width / blockWords
+		limbs := blocks * blockLimbs
+		x, y, n, z := make(number, limbs), make(number, limbs), make(number, limbs), make(number, limbs)
 		var inverse lanes
 		for lane := range inverse {
-			m := randomModulus(r)
-			n.set(lane, &m.n)
+			m := randomModulus(r, width)
+			n.set(lane, m.n)
 			inverse[lane] = m.inverse & limbMask
-			a, b := random(r), random(r)
-			x.set(lane, &a)
-			y.set(lane, &b)
+			x.set(lane, random(r, width))
+			y.set(lane, random(r, width))
 			// Factors may lie beyond the modulus, the highest limb has room for it.
-			x[limbCount-1][lane] += r.Uint64N(1 << 40)
+			x[limbs-1][lane] += r.Uint64N(1 << (width*64 - (limbs-1)*limbBits + 4))
 		}
-		mulLanes(&z, &x, &y, &n, &inverse)
+		mulLanes(&z[0], &x[0], &y[0], &n[0], &inverse, blocks)
 		for lane := range inverse {
 			modulus, got := n.big(lane), z.big(lane)
-			want := montgomery(x.big(lane), y.big(lane), modulus, limbBits*limbCount)
+			want := montgomery(x.big(lane), y.big(lane), modulus, uint(limbBits*limbs))
 			if got.Cmp(new(big.Int).Lsh(modulus, 1)) >= 0 {
 				t.Fatalf("lane %d: %x is not below twice the modulus", lane, got)
 			}
@@ -90,21 +98,24 @@ func TestMulLanes(t *testing.T) {
 func TestSelectLanes(t *testing.T) {
 	t.Parallel()
 	needIFMA(t)
-	var table [tableSize]number
-	for i := range table {
-		for j := range table[i] {
-			for lane := range table[i][j] {
-				table[i][j][lane] = uint64(i)<<16 | uint64(j)<<8 | uint64(lane)
+	for _, width := range widths {
+		blocks := width / blockWords
+		limbs := blocks * blockLimbs
+		value := func(entry uint64, limb, lane int) uint64 { return entry<<16 | uint64(limb)<<8 | uint64(lane) }
+		table := make(number, tableSize*limbs)
+		for i := range table {
+			for lane := range laneCount {
+				table[i][lane] = value(uint64(i/limbs), i%limbs, lane)
 			}
 		}
-	}
-	index := lanes{15, 0, 7, 8, 1, 1, 14, 3}
-	var got number
-	selectLanes(&got, &table, &index)
-	for j := range got {
-		for lane, i := range index {
-			if want := i<<16 | uint64(j)<<8 | uint64(lane); got[j][lane] != want {
-				t.Errorf("limb %d of lane %d = %#x, want %#x", j, lane, got[j][lane], want)
+		index := lanes{15, 0, 7, 8, 1, 1, 14, 3}
+		got := make(number, limbs)
+		selectLanes(&got[0], &table[0], &index, blocks)
+		for j := range got {
+			for lane, i := range index {
+				if want := value(i, j, lane); got[j][lane] != want {
+					t.Errorf("limb %d of lane %d = %#x, want %#x", j, lane, got[j][lane], want)
+				}
 			}
 		}
 	}
@@ -117,43 +128,39 @@ const publicExponent = 65537
 func testPowers(t *testing.T, newPowers func(*[2]prime, uint) powers) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(7, 8))
-	for _, exponent := range []uint{3, 17, publicExponent} {
+	for i, exponent := range []uint{3, 17, publicExponent, publicExponent} {
+		width := widths[i%len(widths)]
 		var primes [2]prime
 		for i := range primes {
-			p, err := crand.Prime(crand.Reader, 64*wordCount)
+			p, err := crand.Prime(crand.Reader, 64*width)
 			if err != nil {
 				t.Fatal(err)
 			}
-			primes[i] = prime{newModulus(p), newWords(new(big.Int).Mod(randomBig(r), p))}
+			primes[i] = prime{newModulus(p), randomBelow(r, p)}
 		}
 		pow := newPowers(&primes, exponent)
 		for n := 1; n <= pow.batch(); n++ {
-			residues, want := make([][2]words, n), make([][2]words, n)
+			residues, want, wantPublic := make([][2]words, n), make([][2]words, n), make([][2]words, n)
 			for i := range residues {
 				for j := range primes {
 					p := primes[j].n.big()
-					x := new(big.Int).Mod(randomBig(r), p)
+					x := randomBelow(r, p).big()
 					if i == 1 {
 						x.Sub(p, big.NewInt(int64(1+j)))
 					}
-					residues[i][j] = newWords(x)
-					want[i][j] = newWords(x.Exp(x, primes[j].exponent.big(), p))
+					residues[i][j] = newWords(x, width)
+					want[i][j] = newWords(new(big.Int).Exp(x, primes[j].exponent.big(), p), width)
+					wantPublic[i][j] = newWords(new(big.Int).Exp(x, new(big.Int).SetUint64(uint64(exponent)), p), width)
 				}
 			}
-			inPublic, wantPublic := slices.Clone(residues), make([][2]words, n)
-			for i := range residues {
-				for j := range primes {
-					x := residues[i][j].big()
-					wantPublic[i][j] = newWords(x.Exp(x, new(big.Int).SetUint64(uint64(exponent)), primes[j].n.big()))
-				}
-			}
+			inPublic := clone(residues)
 			pow.private(residues)
 			pow.public(inPublic)
 			for i := range residues {
-				if residues[i] != want[i] {
+				if !equal(residues[i], want[i]) {
 					t.Errorf("number %d of %d, private: got %x, want %x", i, n, residues[i], want[i])
 				}
-				if inPublic[i] != wantPublic[i] {
+				if !equal(inPublic[i], wantPublic[i]) {
 					t.Errorf("number %d of %d, public: got %x, want %x", i, n, inPublic[i], wantPublic[i])
 				}
 			}
@@ -176,20 +183,29 @@ func TestLanePowers(t *testing.T) {
 // BenchmarkPowers is the private operation alone, in both ways.
 func BenchmarkPowers(b *testing.B) {
 	r := rand.New(rand.NewPCG(9, 10))
-	primes := [2]prime{{randomModulus(r), random(r)}, {randomModulus(r), random(r)}}
-	bench := func(b *testing.B, p powers) {
-		residues := make([][2]words, p.batch())
-		for b.Loop() {
-			p.private(residues)
+	for _, width := range widths {
+		primes := [2]prime{
+			{randomModulus(r, width), random(r, width)},
+			{randomModulus(r, width), random(r, width)},
 		}
-		b.ReportMetric(float64(b.N*p.batch())/b.Elapsed().Seconds(), "powers/s")
+		bench := func(b *testing.B, p powers) {
+			residues := make([][2]words, p.batch())
+			for i := range residues {
+				residues[i] = [2]words{make(words, width), make(words, width)}
+			}
+			for b.Loop() {
+				p.private(residues)
+			}
+			b.ReportMetric(float64(b.N*p.batch())/b.Elapsed().Seconds(), "powers/s")
+		}
+		bits := 2 * 64 * width
+		b.Run(fmt.Sprintf("ADX-%d", bits), func(b *testing.B) {
+			needADX(b)
+			bench(b, &wordPowers{&primes, publicExponent})
+		})
+		b.Run(fmt.Sprintf("IFMA-%d", bits), func(b *testing.B) {
+			needIFMA(b)
+			bench(b, newLanePowers(&primes, publicExponent))
+		})
 	}
-	b.Run("ADX", func(b *testing.B) {
-		needADX(b)
-		bench(b, &wordPowers{&primes, publicExponent})
-	})
-	b.Run("IFMA", func(b *testing.B) {
-		needIFMA(b)
-		bench(b, newLanePowers(&primes, publicExponent))
-	})
 }

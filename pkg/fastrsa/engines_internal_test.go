@@ -8,11 +8,16 @@ import (
 	"crypto/sha256"
 	"math/big"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 )
 
+// widths are how many words primes can have.
+var widths = []int{blockWords, maxWords}
+
 // random returns words of which some are all ones or zero, so that carries run far.
-func random(r *rand.Rand) (w words) {
+func random(r *rand.Rand, width int) words {
+	w := make(words, width)
 	for i := range w {
 		switch r.IntN(8) {
 		case 0:
@@ -26,10 +31,15 @@ func random(r *rand.Rand) (w words) {
 	return w
 }
 
-func randomModulus(r *rand.Rand) modulus {
-	n := random(r)
+func randomBelow(r *rand.Rand, n *big.Int) words {
+	width := n.BitLen() / 64
+	return newWords(new(big.Int).Mod(random(r, width).big(), n), width)
+}
+
+func randomModulus(r *rand.Rand, width int) modulus {
+	n := random(r, width)
 	n[0] |= 1
-	n[wordCount-1] |= 1 << 63
+	n[width-1] |= 1 << 63
 	return newModulus(n.big())
 }
 
@@ -43,34 +53,32 @@ func montgomery(x, y, n *big.Int, shift uint) *big.Int {
 func TestModulus(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 2000 {
-		m := randomModulus(r)
+	for i := range 2000 {
+		width := widths[i%len(widths)]
+		m := randomModulus(r, width)
 		n := m.n.big()
-		x, high := random(r), random(r)
-		y := newWords(new(big.Int).Mod(randomBig(r), n))
-		var z words
-		m.mul(&z, &x, &y)
-		if want := montgomery(x.big(), y.big(), n, 1024); z.big().Cmp(want) != 0 {
+		x, y, z := random(r, width), randomBelow(r, n), make(words, width)
+		m.mul(z, x, y)
+		if want := montgomery(x.big(), y.big(), n, m.bits()); z.big().Cmp(want) != 0 {
 			t.Fatalf("%x * %x mod %x = %x, want %x", x, y, m.n, z, want)
 		}
-		m.reduce(&z, &x, &high)
-		want := new(big.Int).Lsh(high.big(), 1024)
-		if want.Mod(want.Add(want, x.big()), n); z.big().Cmp(want) != 0 {
-			t.Fatalf("%x %x mod %x = %x, want %x", high, x, m.n, z, want)
+		twice := random(r, 2*width)
+		got := m.residue(twice)
+		want := new(big.Int).Mod(twice.big(), n)
+		if got.big().Cmp(want) != 0 {
+			t.Fatalf("%x mod %x = %x, want %x", twice, m.n, got, want)
 		}
-		a := newWords(new(big.Int).Mod(x.big(), n))
-		m.sub(&z, &a, &y)
+		a := randomBelow(r, n)
+		m.sub(z, a, y)
 		if want.Sub(a.big(), y.big()).Mod(want, n); z.big().Cmp(want) != 0 {
 			t.Fatalf("%x - %x mod %x = %x, want %x", a, y, m.n, z, want)
 		}
-		got := addProduct(&a, &x, &y)
-		if want.Mul(x.big(), y.big()).Add(want, a.big()); new(big.Int).SetBytes(got[:]).Cmp(want) != 0 {
+		got = addProduct(a, x, y)
+		if want.Mul(x.big(), y.big()).Add(want, a.big()); got.big().Cmp(want) != 0 {
 			t.Fatalf("%x + %x * %x = %x, want %x", a, x, y, got, want)
 		}
 	}
 }
-
-func randomBig(r *rand.Rand) *big.Int { w := random(r); return w.big() }
 
 // faulty makes an error in one of the powers.
 type faulty struct {
@@ -89,7 +97,14 @@ func (f faulty) private(residues [][2]words) {
 // verified and made anew by crypto/rsa.
 func TestWrongSignaturesAreNotHandedOut(t *testing.T) {
 	t.Parallel()
-	private, err := rsa.GenerateKey(crand.Reader, 2048)
+	for _, bits := range []int{2048, 4096} {
+		t.Run(strconv.Itoa(bits), func(t *testing.T) { testFaults(t, bits) })
+	}
+}
+
+func testFaults(t *testing.T, bits int) {
+	t.Parallel()
+	private, err := rsa.GenerateKey(crand.Reader, bits)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +116,7 @@ func TestWrongSignaturesAreNotHandedOut(t *testing.T) {
 		"modulo p":    func(k *Key) { k.power = faulty{k.power, 0, 0} },
 		"modulo q":    func(k *Key) { k.power = faulty{k.power, 0, 1} },
 		"combination": func(k *Key) { k.qInv[3] ^= 1 },
-		"range":       func(k *Key) { k.modulus = [modulusBytes]byte{} },
+		"range":       func(k *Key) { clear(k.modulus) },
 	} {
 		k := New(private)
 		if value := k.sign(digests[:1])[0]; rsa.VerifyPKCS1v15(&private.PublicKey, crypto.SHA256, digests[0][:], value) != nil {

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/lcp-tools/lcp/pkg/fastrsa"
@@ -60,7 +61,12 @@ func TestValidatedOnly(t *testing.T) {
 
 // BenchmarkSign compares with crypto/rsa, one processor each.
 func BenchmarkSign(b *testing.B) {
-	key := newKey(b, 2048)
+	for _, bits := range []int{2048, 4096} {
+		b.Run(strconv.Itoa(bits), func(b *testing.B) { benchmarkSign(b, newKey(b, bits)) })
+	}
+}
+
+func benchmarkSign(b *testing.B, key *rsa.PrivateKey) {
 	rate := func(b *testing.B, n int) {
 		b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "signatures/s")
 	}
@@ -92,15 +98,20 @@ func BenchmarkSign(b *testing.B) {
 
 // FuzzSign compares with crypto/rsa.
 func FuzzSign(f *testing.F) {
-	key := newKey(f, 2048)
-	fast := fastrsa.New(key)
-	if fast == nil {
-		f.Skip("nothing here is faster on this processor")
-	}
-	f.Add([]byte("license"), uint8(1))
-	f.Add([]byte("license"), uint8(9))
-	f.Fuzz(func(t *testing.T, text []byte, count uint8) {
-		digests := make([][sha256.Size]byte, count)
+	keys := []*rsa.PrivateKey{newKey(f, 2048), newKey(f, 4096)}
+	f.Add([]byte("license"), uint8(1), false)
+	f.Add([]byte("license"), uint8(9), false)
+	f.Add([]byte("license"), uint8(5), true)
+	f.Fuzz(func(t *testing.T, text []byte, count uint8, long bool) {
+		key := keys[0]
+		if long {
+			key = keys[1]
+		}
+		fast := fastrsa.New(key)
+		if fast == nil {
+			t.Skip("nothing here is faster on this processor")
+		}
+		digests := make([][sha256.Size]byte, count%10)
 		for i := range digests {
 			digests[i] = sha256.Sum256(append(text, byte(i)))
 		}
@@ -114,7 +125,7 @@ func FuzzSign(f *testing.F) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(got[i], want) {
-				t.Errorf("signature %d of %d differs from that of crypto/rsa", i, count)
+				t.Errorf("signature %d of %d differs from that of crypto/rsa", i, len(digests))
 			}
 		}
 	})

@@ -1,13 +1,19 @@
 #include "textflag.h"
 
+// Numbers are multiplied in groups of eight words, so that the columns of a group
+// stay in registers.
+//
 // Registers: R8 to R15 accumulate eight columns, DX is the factor of a row, SI
 // points to what it multiplies, CX to the factors, DI to the lowest column. BP
-// is zero. On the stack are 32 columns, eight multiples of n, and the rest.
+// is zero. On the stack are 64 columns, eight multiples of n, and the rest.
 #define COLUMNS SP
-#define MULTIPLES 256(SP)
-#define MIDDLE 320(SP)
-#define TOP 328(SP)
-#define ROUNDS 336(SP)
+#define MULTIPLES 512(SP)
+#define MIDDLE 576(SP)
+#define TOP 584(SP)
+#define ROUNDS 592(SP)
+#define TURNS 600(SP)
+#define GROUPS 608(SP)
+#define LOWEST 616(SP)
 
 // TERM adds one product, its low half with the carry of CF, its high half with
 // that of OF.
@@ -48,16 +54,16 @@
 	TERM(0, r0, r1)       \
 	REST(r0, r1, r2, r3, r4, r5, r6, r7)
 
-// ROWS is eight rows, their lowest columns to be stored from out on.
-#define ROWS(out) \
-	ROW(0, out+0, R8, R9, R10, R11, R12, R13, R14, R15)  \
-	ROW(8, out+8, R9, R10, R11, R12, R13, R14, R15, R8)  \
-	ROW(16, out+16, R10, R11, R12, R13, R14, R15, R8, R9) \
-	ROW(24, out+24, R11, R12, R13, R14, R15, R8, R9, R10) \
-	ROW(32, out+32, R12, R13, R14, R15, R8, R9, R10, R11) \
-	ROW(40, out+40, R13, R14, R15, R8, R9, R10, R11, R12) \
-	ROW(48, out+48, R14, R15, R8, R9, R10, R11, R12, R13) \
-	ROW(56, out+56, R15, R8, R9, R10, R11, R12, R13, R14)
+// ROWS is eight rows.
+#define ROWS \
+	ROW(0, 0, R8, R9, R10, R11, R12, R13, R14, R15)   \
+	ROW(8, 8, R9, R10, R11, R12, R13, R14, R15, R8)   \
+	ROW(16, 16, R10, R11, R12, R13, R14, R15, R8, R9) \
+	ROW(24, 24, R11, R12, R13, R14, R15, R8, R9, R10) \
+	ROW(32, 32, R12, R13, R14, R15, R8, R9, R10, R11) \
+	ROW(40, 40, R13, R14, R15, R8, R9, R10, R11, R12) \
+	ROW(48, 48, R14, R15, R8, R9, R10, R11, R12, R13) \
+	ROW(56, 56, R15, R8, R9, R10, R11, R12, R13, R14)
 
 #define CLEARS \
 	CLEAR(0, R8, R9, R10, R11, R12, R13, R14, R15)  \
@@ -80,48 +86,52 @@
 	MOVQ 48(DI), R14 \
 	MOVQ 56(DI), R15
 
-// ADD adds the eight columns from off on and leaves the carry in CF.
-#define ADD(off) \
-	ADDQ off+0(DI), R8   \
-	ADCQ off+8(DI), R9   \
-	ADCQ off+16(DI), R10 \
-	ADCQ off+24(DI), R11 \
-	ADCQ off+32(DI), R12 \
-	ADCQ off+40(DI), R13 \
-	ADCQ off+48(DI), R14 \
-	ADCQ off+56(DI), R15
-
-// TURN goes from the lower half of what is multiplied to its upper half.
+// TURN goes on to the next group of what is multiplied, and adds the columns there
+// are and what was carried there. What carries from them is for the turn after.
 #define TURN \
-	ADD(64)          \
+	ADDQ MIDDLE, R8  \
+	ADCQ BP, R9      \
+	ADCQ BP, R10     \
+	ADCQ BP, R11     \
+	ADCQ BP, R12     \
+	ADCQ BP, R13     \
+	ADCQ BP, R14     \
+	ADCQ BP, R15     \
 	MOVQ BP, AX      \
 	ADCQ BP, AX      \
+	ADDQ 64(DI), R8  \
+	ADCQ 72(DI), R9  \
+	ADCQ 80(DI), R10 \
+	ADCQ 88(DI), R11 \
+	ADCQ 96(DI), R12 \
+	ADCQ 104(DI), R13 \
+	ADCQ 112(DI), R14 \
+	ADCQ 120(DI), R15 \
+	ADCQ BP, AX      \
 	MOVQ AX, MIDDLE  \
+	ADDQ $64, DI     \
 	ADDQ $64, SI
 
-// CLOSE stores the columns beyond the upper half, with all carries.
+// OPEN begins with the lowest columns.
+#define OPEN \
+	MOVQ LOWEST, DI \
+	MOVQ GROUPS, AX \
+	MOVQ AX, TURNS  \
+	MOVQ BP, MIDDLE \
+	LOAD
+
+// CLOSE stores the columns beyond the highest group.
 #define CLOSE \
-	ADDQ MIDDLE, R8      \
-	ADCQ BP, R9          \
-	ADCQ BP, R10         \
-	ADCQ BP, R11         \
-	ADCQ BP, R12         \
-	ADCQ BP, R13         \
-	ADCQ BP, R14         \
-	ADCQ BP, R15         \
-	MOVQ BP, AX          \
-	ADCQ BP, AX          \
-	ADD(128)             \
-	ADCQ TOP, AX         \
-	MOVQ AX, TOP         \
-	MOVQ R8, 128(DI)     \
-	MOVQ R9, 136(DI)     \
-	MOVQ R10, 144(DI)    \
-	MOVQ R11, 152(DI)    \
-	MOVQ R12, 160(DI)    \
-	MOVQ R13, 168(DI)    \
-	MOVQ R14, 176(DI)    \
-	MOVQ R15, 184(DI)
+	MOVQ R8, 0(DI)   \
+	MOVQ R9, 8(DI)   \
+	MOVQ R10, 16(DI) \
+	MOVQ R11, 24(DI) \
+	MOVQ R12, 32(DI) \
+	MOVQ R13, 40(DI) \
+	MOVQ R14, 48(DI) \
+	MOVQ R15, 56(DI) \
+	MOVQ MIDDLE, AX  \
+	ADDQ AX, TOP
 
 // LESS subtracts a word of the modulus and the borrow in CF.
 #define LESS(off) \
@@ -135,13 +145,19 @@
 	CMOVQNE off(DI), AX \
 	MOVQ    AX, off(R8)
 
-// func mulWords(z, x, y, n *words, inverse uint64)
-TEXT ·mulWords(SB), NOSPLIT, $344-40
+// func mulWords(z, x, y, n *uint64, inverse uint64, blocks int)
+TEXT ·mulWords(SB), NOSPLIT, $624-48
 	XORQ BP, BP
 	LEAQ (COLUMNS), DI
+	MOVQ DI, LOWEST
 	MOVQ BP, TOP
+	MOVQ blocks+40(FP), CX
+	SHLQ $1, CX
+	MOVQ CX, GROUPS
+	MOVQ CX, ROUNDS
 
 	// No columns yet.
+clear:
 	MOVQ BP, 0(DI)
 	MOVQ BP, 8(DI)
 	MOVQ BP, 16(DI)
@@ -150,57 +166,65 @@ TEXT ·mulWords(SB), NOSPLIT, $344-40
 	MOVQ BP, 40(DI)
 	MOVQ BP, 48(DI)
 	MOVQ BP, 56(DI)
-	MOVQ BP, 64(DI)
-	MOVQ BP, 72(DI)
-	MOVQ BP, 80(DI)
-	MOVQ BP, 88(DI)
-	MOVQ BP, 96(DI)
-	MOVQ BP, 104(DI)
-	MOVQ BP, 112(DI)
-	MOVQ BP, 120(DI)
-	MOVQ $2, AX
-	MOVQ AX, ROUNDS
+	ADDQ $64, DI
+	DECQ CX
+	JNZ  clear
 
 	// Each round adds x times eight words of y, then clears the eight lowest
-	// columns and leaves them behind.
+	// columns and leaves them behind. DI is one group beyond the highest here.
 round:
 	MOVQ TOP, AX
-	MOVQ AX, 128(DI)
+	MOVQ AX, 0(DI)
 	MOVQ BP, TOP
-	MOVQ BP, 136(DI)
-	MOVQ BP, 144(DI)
-	MOVQ BP, 152(DI)
-	MOVQ BP, 160(DI)
-	MOVQ BP, 168(DI)
-	MOVQ BP, 176(DI)
-	MOVQ BP, 184(DI)
+	MOVQ BP, 8(DI)
+	MOVQ BP, 16(DI)
+	MOVQ BP, 24(DI)
+	MOVQ BP, 32(DI)
+	MOVQ BP, 40(DI)
+	MOVQ BP, 48(DI)
+	MOVQ BP, 56(DI)
 
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), CX
-	LOAD
-	ROWS(0)
+	OPEN
+
+product:
+	ROWS
 	TURN
-	ROWS(64)
+	DECQ TURNS
+	JNZ  product
 	CLOSE
 	ADDQ $64, CX
 	MOVQ CX, y+16(FP)
 
 	MOVQ n+24(FP), SI
 	LEAQ MULTIPLES, CX
-	LOAD
+	OPEN
 	CLEARS
+	JMP  cleared
+
+multiple:
+	ROWS
+
+cleared:
 	TURN
-	ROWS(64)
+	DECQ TURNS
+	JNZ  multiple
 	CLOSE
+	ADDQ $64, LOWEST
 	ADDQ $64, DI
 	DECQ ROUNDS
 	JNZ  round
 
 	// What is left is below twice the modulus.
+	MOVQ LOWEST, DI
 	MOVQ n+24(FP), SI
 	MOVQ z+0(FP), R8
 	MOVQ TOP, BX
+	MOVQ GROUPS, CX
 	XORQ AX, AX // no borrow
+
+less:
 	LESS(0)
 	LESS(8)
 	LESS(16)
@@ -209,16 +233,18 @@ round:
 	LESS(40)
 	LESS(48)
 	LESS(56)
-	LESS(64)
-	LESS(72)
-	LESS(80)
-	LESS(88)
-	LESS(96)
-	LESS(104)
-	LESS(112)
-	LESS(120)
+	LEAQ 64(DI), DI
+	LEAQ 64(SI), SI
+	LEAQ 64(R8), R8
+	DECQ CX // and leave the borrow
+	JNZ  less
 	SBBQ BP, BX
 	SBBQ BX, BX
+	MOVQ GROUPS, CX
+	MOVQ LOWEST, DI
+	MOVQ z+0(FP), R8
+
+choose:
 	TESTQ BX, BX
 	CHOOSE(0)
 	CHOOSE(8)
@@ -228,12 +254,8 @@ round:
 	CHOOSE(40)
 	CHOOSE(48)
 	CHOOSE(56)
-	CHOOSE(64)
-	CHOOSE(72)
-	CHOOSE(80)
-	CHOOSE(88)
-	CHOOSE(96)
-	CHOOSE(104)
-	CHOOSE(112)
-	CHOOSE(120)
+	ADDQ $64, DI
+	ADDQ $64, R8
+	DECQ CX
+	JNZ  choose
 	RET

@@ -20,7 +20,7 @@ type queue struct {
 	sign  func(digests [][sha256.Size]byte) ([][]byte, error)
 
 	mu      sync.Mutex
-	free    int     // how many more can sign at a time; 0 if anyone is waiting
+	signing int     // how many sign
 	waiting []*turn // in the order of arrival
 }
 
@@ -32,14 +32,19 @@ type turn struct {
 	ready  chan bool // true: it is on the one who waits to sign; false: value or err is there
 }
 
-// newQueue returns a queue that signs on all processors, or on half of them if it
-// signs in batches: the more there are at a time, the fewer of them are full.
 func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queue {
-	q := &queue{batch: batch, sign: sign, free: runtime.GOMAXPROCS(0)}
-	if batch > 1 {
-		q.free = (q.free + 1) / 2
+	return &queue{batch: batch, sign: sign}
+}
+
+// hasRoom says whether one more can sign beside others, for so many who want a
+// signature: on all processors, or only on half of them as long as no batch would
+// be full. The more there are at a time, the fewer of them are.
+func (q *queue) hasRoom(others, wanted int) bool {
+	processors := runtime.GOMAXPROCS(0)
+	if wanted < q.batch {
+		processors = (processors + 1) / 2
 	}
-	return q
+	return others < processors
 }
 
 // signature returns the signature of a digest. The error is that of signing, or
@@ -67,8 +72,8 @@ func (q *queue) signature(ctx context.Context, digest [sha256.Size]byte) ([]byte
 func (q *queue) join(t *turn) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.free > 0 {
-		q.free--
+	if q.hasRoom(q.signing, len(q.waiting)+1) {
+		q.signing++
 		return true
 	}
 	q.waiting = append(q.waiting, t)
@@ -124,8 +129,8 @@ func (q *queue) take(n int) []*turn {
 func (q *queue) handOver() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
-		q.free++
+	if len(q.waiting) == 0 || !q.hasRoom(q.signing-1, len(q.waiting)) {
+		q.signing--
 		return
 	}
 	q.waiting[0].ready <- true

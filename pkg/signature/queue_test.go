@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -70,7 +71,14 @@ func TestSigningTakesTurns(t *testing.T) {
 // though some give up waiting.
 func TestSigningInABatch(t *testing.T) {
 	t.Parallel()
-	key := must(rsa.GenerateKey(rand.Reader, 2048))
+	for _, bits := range []int{2048, 4096} {
+		t.Run(strconv.Itoa(bits), func(t *testing.T) { testBatches(t, bits) })
+	}
+}
+
+func testBatches(t *testing.T, bits int) {
+	t.Parallel()
+	key := must(rsa.GenerateKey(rand.Reader, bits))
 	signer := must(signature.NewSigner(key, certify(t, key, nil, nil)))
 	var wg sync.WaitGroup
 	for i := range 64 {

@@ -97,7 +97,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer main.Close()
-	debug.FreeOSMemory() // that hashing the configured passwords took, 19 MiB each
+	debug.FreeOSMemory() // that hashing the configured passwords took, 12 MiB each
 	group, ctx := errgroup.WithContext(ctx)
 	if address := c.opsListenAddress(); address != "" {
 		ops, err := listen(ctx, address)

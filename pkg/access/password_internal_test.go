@@ -40,7 +40,7 @@ func TestHashPassword(t *testing.T) {
 	if first == second {
 		t.Error("two hashes of a password are equal: they have no salt")
 	}
-	if !strings.HasPrefix(first, "$argon2id$v=19$m=19456,t=2,p=1$") {
+	if !strings.HasPrefix(first, "$argon2id$v=19$m=12288,t=3,p=1$") {
 		t.Errorf("hash is %s", first)
 	}
 	p := newPasswords()
@@ -157,7 +157,7 @@ func TestRefusalsTakeTheSameWork(t *testing.T) {
 		work = append(work, fmt.Sprintf("compare %d with %d", len(x), len(y)))
 		return compare(x, y)
 	}
-	const want = "m=19456 t=2 p=1 salt=16 key=32 guess; compare 32 with 32"
+	const want = "m=12288 t=3 p=1 salt=16 key=32 guess; compare 32 with 32"
 	for _, name := range []string{"ada", "eve", "broken", ""} {
 		work = nil
 		if _, err := a.Basic(t.Context(), "", name, "guess"); !errors.Is(err, ErrCredentials) {

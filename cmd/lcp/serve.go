@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -97,7 +96,6 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer main.Close()
-	debug.FreeOSMemory() // that hashing the configured passwords took, 12 MiB each
 	group, ctx := errgroup.WithContext(ctx)
 	if address := c.opsListenAddress(); address != "" {
 		ops, err := listen(ctx, address)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,13 +18,22 @@ import (
 // configured is a directory of the users in the configuration, over another one.
 type configured struct {
 	access.Directory // nil for none
-	users            map[string]access.User
+	users            map[string]func() access.User
+}
+
+// hashedLater returns u with the hash of its password, made when it is first
+// asked for: it would be half of the time in which a server starts.
+func hashedLater(u access.User, password string) func() access.User {
+	return sync.OnceValue(func() access.User {
+		u.Hash = access.HashPassword(password)
+		return u
+	})
 }
 
 // User implements access.Directory.
 func (d *configured) User(ctx context.Context, name string) (access.User, bool, error) {
-	if u, ok := d.users[name]; ok {
-		return u, true, nil
+	if user, ok := d.users[name]; ok {
+		return user(), true, nil
 	}
 	if d.Directory == nil {
 		return access.User{}, false, nil
@@ -35,18 +45,17 @@ func (d *configured) User(ctx context.Context, name string) (access.User, bool, 
 // the users of the store, those of the configuration, and where there is nobody
 // yet, one that is made up.
 func (a *app) directories(ctx context.Context, c Config, records *store.Store) (api, dashboard *access.Authenticator, err error) {
-	apiUsers := map[string]access.User{}
+	apiUsers := map[string]func() access.User{}
 	if c.Access.Username != "" && c.Access.Password != "" {
-		apiUsers[c.Access.Username] = access.User{
-			Name: c.Access.Username, Role: access.Admin, Hash: access.HashPassword(c.Access.Password),
-			Provider: c.Access.Provider,
-		}
+		apiUsers[c.Access.Username] = hashedLater(access.User{
+			Name: c.Access.Username, Role: access.Admin, Provider: c.Access.Provider,
+		}, c.Access.Password)
 	} else if err := a.firstUser(ctx, records); err != nil {
 		return nil, nil, err
 	}
-	dashboardUsers := map[string]access.User{}
+	dashboardUsers := map[string]func() access.User{}
 	for name, password := range c.JWT.Admin {
-		dashboardUsers[name] = access.User{Name: name, Role: access.Admin, Hash: access.HashPassword(password)}
+		dashboardUsers[name] = hashedLater(access.User{Name: name, Role: access.Admin}, password)
 	}
 	guesses := access.NewLimiter(c.Limits.LoginsPerMinute/60, int(c.Limits.LoginsPerMinute)+1, time.Now)
 	api = access.NewAuthenticator(&configured{records, apiUsers}, guesses)

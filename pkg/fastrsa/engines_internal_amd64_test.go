@@ -63,8 +63,7 @@ func TestMulLanes(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range 1500 {
 		width := widths[i%len(widths)]
-		blocks := width / blockWords
-		limbs := blocks * blockLimbs
+		limbs := width / blockWords * blockLimbs
 		x, y, n, z := make(number, limbs), make(number, limbs), make(number, limbs), make(number, limbs)
 		var inverse lanes
 		for lane := range inverse {
@@ -76,21 +75,34 @@ func TestMulLanes(t *testing.T) {
 			// Factors may lie beyond the modulus, the highest limb has room for it.
 			x[limbs-1][lane] += r.Uint64N(1 << (width*64 - (limbs-1)*limbBits + 4))
 		}
-		mulLanes(&z[0], &x[0], &y[0], &n[0], &inverse, blocks)
-		for lane := range inverse {
-			modulus, got := n.big(lane), z.big(lane)
-			want := montgomery(x.big(lane), y.big(lane), modulus, uint(limbBits*limbs))
-			if got.Cmp(new(big.Int).Lsh(modulus, 1)) >= 0 {
-				t.Fatalf("lane %d: %x is not below twice the modulus", lane, got)
+		mulLanes(&z[0], &x[0], &y[0], &n[0], &inverse, width/blockWords)
+		checkProduct(t, z, x, y, n)
+		mulLanes(&z[0], &x[0], &x[0], &n[0], &inverse, width/blockWords)
+		checkProduct(t, z, x, x, n)
+		square := slices.Clone(z)
+		mulLanes(&x[0], &x[0], &x[0], &n[0], &inverse, width/blockWords)
+		if !slices.Equal(x, square) {
+			t.Fatalf("a square in place is %x, elsewhere %x", x, square)
+		}
+	}
+}
+
+// checkProduct checks that z is x·y modulo n, as mulLanes says.
+func checkProduct(t *testing.T, z, x, y, n number) {
+	t.Helper()
+	for lane := range laneCount {
+		modulus, got := n.big(lane), z.big(lane)
+		want := montgomery(x.big(lane), y.big(lane), modulus, uint(limbBits*len(n)))
+		if got.Cmp(new(big.Int).Lsh(modulus, 1)) >= 0 {
+			t.Fatalf("lane %d: %x is not below twice the modulus", lane, got)
+		}
+		for i := range z {
+			if z[i][lane] > limbMask {
+				t.Fatalf("lane %d: limb %d is %#x", lane, i, z[i][lane])
 			}
-			for i := range z {
-				if z[i][lane] > limbMask {
-					t.Fatalf("lane %d: limb %d is %#x", lane, i, z[i][lane])
-				}
-			}
-			if new(big.Int).Mod(got, modulus).Cmp(want) != 0 {
-				t.Fatalf("lane %d: %x * %x mod %x = %x, want %x", lane, x.big(lane), y.big(lane), modulus, got, want)
-			}
+		}
+		if new(big.Int).Mod(got, modulus).Cmp(want) != 0 {
+			t.Fatalf("lane %d: %x * %x mod %x = %x, want %x", lane, x.big(lane), y.big(lane), modulus, got, want)
 		}
 	}
 }

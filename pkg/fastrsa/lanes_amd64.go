@@ -26,7 +26,8 @@ type number []lanes
 
 // mulLanes sets z to x·y modulo n, divided by 2^1040 once for each block, given
 // -1/n modulo 2^52. All limbs must be below 2^52, those of z are. Each number has
-// 20 limbs a block, of which there are one or two. z may be x or y.
+// 20 limbs a block, of which there are one or two. z may be x or y. Where x and y
+// are the same it takes a fifth less, as products of two limbs occur twice.
 //
 //go:noescape
 func mulLanes(z, x, y, n, inverse *lanes, blocks int)

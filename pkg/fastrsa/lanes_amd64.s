@@ -5,7 +5,8 @@
 //
 // Registers: Z0 to Z23 are columns, Z24 is a limb of y, Z26 one of x or n, Z27 is
 // -1/n, Z28 to Z31 are the multiples of n that clear four columns. R10 points to
-// the columns in memory, SI to limbs of x, R8 to those of n, DX to those of y.
+// the columns in memory, SI to limbs of x, R8 to those of n, DX to those of y. R11
+// is how many quarters of x, of four limbs each, are left out of the products.
 
 // PRODUCT adds the product of two limbs to the column of its low and of its
 // high half.
@@ -14,145 +15,283 @@
 	VPMADD52LUQ Z26, by, low   \
 	VPMADD52HUQ Z26, by, high
 
-// TIMES adds the product of the block at p and one limb.
-#define TIMES(p, by, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	PRODUCT(0(p), by, c0, c1)          \
-	PRODUCT(64(p), by, c1, c2)         \
-	PRODUCT(128(p), by, c2, c3)        \
-	PRODUCT(192(p), by, c3, c4)        \
-	PRODUCT(256(p), by, c4, c5)        \
-	PRODUCT(320(p), by, c5, c6)        \
-	PRODUCT(384(p), by, c6, c7)        \
-	PRODUCT(448(p), by, c7, c8)        \
-	PRODUCT(512(p), by, c8, c9)        \
-	PRODUCT(576(p), by, c9, c10)       \
-	PRODUCT(640(p), by, c10, c11)      \
-	PRODUCT(704(p), by, c11, c12)      \
-	PRODUCT(768(p), by, c12, c13)      \
-	PRODUCT(832(p), by, c13, c14)      \
-	PRODUCT(896(p), by, c14, c15)      \
-	PRODUCT(960(p), by, c15, c16)      \
-	PRODUCT(1024(p), by, c16, c17)     \
-	PRODUCT(1088(p), by, c17, c18)     \
-	PRODUCT(1152(p), by, c18, c19)     \
-	PRODUCT(1216(p), by, c19, c20)
+// PART adds the product of four limbs from off on and one limb.
+#define PART(off, p, by, c0, c1, c2, c3, c4) \
+	PRODUCT(off+0(p), by, c0, c1)   \
+	PRODUCT(off+64(p), by, c1, c2)  \
+	PRODUCT(off+128(p), by, c2, c3) \
+	PRODUCT(off+192(p), by, c3, c4)
+
+// MULTIPLE adds the product of the block of n and one limb.
+#define MULTIPLE(by, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	PART(0, R8, by, c0, c1, c2, c3, c4)            \
+	PART(256, R8, by, c4, c5, c6, c7, c8)          \
+	PART(512, R8, by, c8, c9, c10, c11, c12)       \
+	PART(768, R8, by, c12, c13, c14, c15, c16)     \
+	PART(1024, R8, by, c16, c17, c18, c19, c20)
+
+// TIMES adds the product of the block of x and one limb, but for the parts that are
+// left out. Which those are depends on the row only.
+#define TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	CMPQ R11, $2 \
+	JEQ  from2   \
+	JLT  from0   \
+	CMPQ R11, $4 \
+	JLT  from3   \
+	JEQ  from4   \
+	JMP  done    \
+from0: \
+	CMPQ R11, $1 \
+	JEQ  from1   \
+	PART(0, SI, Z24, c0, c1, c2, c3, c4)       \
+from1: \
+	PART(256, SI, Z24, c4, c5, c6, c7, c8)     \
+from2: \
+	PART(512, SI, Z24, c8, c9, c10, c11, c12)  \
+from3: \
+	PART(768, SI, Z24, c12, c13, c14, c15, c16)\
+from4: \
+	PART(1024, SI, Z24, c16, c17, c18, c19, c20)\
+done:
 
 // LOWEST adds x times the limb of y at off, then the multiple of n that makes the
 // lowest column a multiple of 2^52, and carries that column into the next.
-#define LOWEST(off, multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+#define LOWEST(off, multiple, from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
 	VMOVDQU64   off(DX), Z24   \
 	VPXORQ      c20, c20, c20  \
 	VPXORQ      multiple, multiple, multiple \
-	TIMES(SI, Z24, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
 	VPMADD52LUQ Z27, c0, multiple \
-	TIMES(R8, multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	MULTIPLE(multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
 	VPSRLQ      $52, c0, c0    \
 	VPADDQ      c0, c1, c1
 
 // HIGHER adds, to the columns of a block that is not the lowest, x times the limb
 // of y at off and a multiple of n.
-#define HIGHER(off, multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+#define HIGHER(off, multiple, from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
 	VMOVDQU64 off(DX), Z24     \
 	VPXORQ    c20, c20, c20    \
-	TIMES(SI, Z24, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	TIMES(R8, multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20)
+	TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	MULTIPLE(multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20)
 
-// LOAD takes the columns of a block, with what the block below has carried there.
+// CARRY adds to the four lowest columns at R10 what the block below has for them.
+#define CARRY(z0, z1, z2, z3) \
+	VPADDQ 0(R10), Z20, z0   \
+	VPADDQ 64(R10), Z21, z1  \
+	VPADDQ 128(R10), Z22, z2 \
+	VPADDQ 192(R10), Z23, z3
+
+// LOAD takes the columns of a block, STORE puts them back. Of the lowest block the
+// four lowest are done with.
 #define LOAD \
-	VPADDQ    0(R10), Z20, Z0      \
-	VPADDQ    64(R10), Z21, Z1     \
-	VPADDQ    128(R10), Z22, Z2    \
-	VPADDQ    192(R10), Z23, Z3    \
-	VMOVDQU64 256(R10), Z4         \
-	VMOVDQU64 320(R10), Z5         \
-	VMOVDQU64 384(R10), Z6         \
-	VMOVDQU64 448(R10), Z7         \
-	VMOVDQU64 512(R10), Z8         \
-	VMOVDQU64 576(R10), Z9         \
-	VMOVDQU64 640(R10), Z10        \
-	VMOVDQU64 704(R10), Z11        \
-	VMOVDQU64 768(R10), Z12        \
-	VMOVDQU64 832(R10), Z13        \
-	VMOVDQU64 896(R10), Z14        \
-	VMOVDQU64 960(R10), Z15        \
-	VMOVDQU64 1024(R10), Z16       \
-	VMOVDQU64 1088(R10), Z17       \
-	VMOVDQU64 1152(R10), Z18       \
+	CARRY(Z0, Z1, Z2, Z3)      \
+	VMOVDQU64 256(R10), Z4     \
+	VMOVDQU64 320(R10), Z5     \
+	VMOVDQU64 384(R10), Z6     \
+	VMOVDQU64 448(R10), Z7     \
+	VMOVDQU64 512(R10), Z8     \
+	VMOVDQU64 576(R10), Z9     \
+	VMOVDQU64 640(R10), Z10    \
+	VMOVDQU64 704(R10), Z11    \
+	VMOVDQU64 768(R10), Z12    \
+	VMOVDQU64 832(R10), Z13    \
+	VMOVDQU64 896(R10), Z14    \
+	VMOVDQU64 960(R10), Z15    \
+	VMOVDQU64 1024(R10), Z16   \
+	VMOVDQU64 1088(R10), Z17   \
+	VMOVDQU64 1152(R10), Z18   \
 	VMOVDQU64 1216(R10), Z19
 
-// STORE_LOWER and STORE_UPPER put the columns of a block four places lower than
-// they were: the four lowest, which those of the lowest block leave, and the rest.
 #define STORE_LOWER \
-	VMOVDQU64 Z0, -256(R10) \
-	VMOVDQU64 Z1, -192(R10) \
-	VMOVDQU64 Z2, -128(R10) \
-	VMOVDQU64 Z3, -64(R10)
+	VMOVDQU64 Z0, 0(R10)   \
+	VMOVDQU64 Z1, 64(R10)  \
+	VMOVDQU64 Z2, 128(R10) \
+	VMOVDQU64 Z3, 192(R10)
 
 #define STORE_UPPER \
-	VMOVDQU64 Z4, 0(R10)       \
-	VMOVDQU64 Z5, 64(R10)      \
-	VMOVDQU64 Z6, 128(R10)     \
-	VMOVDQU64 Z7, 192(R10)     \
-	VMOVDQU64 Z8, 256(R10)     \
-	VMOVDQU64 Z9, 320(R10)     \
-	VMOVDQU64 Z10, 384(R10)    \
-	VMOVDQU64 Z11, 448(R10)    \
-	VMOVDQU64 Z12, 512(R10)    \
-	VMOVDQU64 Z13, 576(R10)    \
-	VMOVDQU64 Z14, 640(R10)    \
-	VMOVDQU64 Z15, 704(R10)    \
-	VMOVDQU64 Z16, 768(R10)    \
-	VMOVDQU64 Z17, 832(R10)    \
-	VMOVDQU64 Z18, 896(R10)    \
-	VMOVDQU64 Z19, 960(R10)
+	VMOVDQU64 Z4, 256(R10)     \
+	VMOVDQU64 Z5, 320(R10)     \
+	VMOVDQU64 Z6, 384(R10)     \
+	VMOVDQU64 Z7, 448(R10)     \
+	VMOVDQU64 Z8, 512(R10)     \
+	VMOVDQU64 Z9, 576(R10)     \
+	VMOVDQU64 Z10, 640(R10)    \
+	VMOVDQU64 Z11, 704(R10)    \
+	VMOVDQU64 Z12, 768(R10)    \
+	VMOVDQU64 Z13, 832(R10)    \
+	VMOVDQU64 Z14, 896(R10)    \
+	VMOVDQU64 Z15, 960(R10)    \
+	VMOVDQU64 Z16, 1024(R10)   \
+	VMOVDQU64 Z17, 1088(R10)   \
+	VMOVDQU64 Z18, 1152(R10)   \
+	VMOVDQU64 Z19, 1216(R10)
 
 // func mulLanes(z, x, y, n, inverse *lanes, blocks int)
-TEXT ·mulLanes(SB), 0, $2624-48
+//
+// On the stack are 80 columns, and 41 limbs of twice x.
+TEXT ·mulLanes(SB), 0, $7808-48
+	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), DX
 	MOVQ inverse+32(FP), AX
 	MOVQ blocks+40(FP), CX
 	LEAQ 63(SP), R9
-	ANDQ $~63, R9 // the columns, where cache lines begin
+	ANDQ $~63, R9       // the columns, where cache lines begin
+	LEAQ 5120(R9), R12  // twice x
+	LEAQ (CX)(CX*4), CX // groups of four rows
 
 	VMOVDQU64 (AX), Z27
-	VPXORQ    Z0, Z0, Z0
-	LEAQ      (CX)(CX*4), CX
 	MOVQ      CX, BX
 	MOVQ      R9, R10
+	XORQ      R11, R11
+	XORQ      R13, R13
+	CMPQ      SI, DX
+	JEQ       square
+	VPXORQ    Z0, Z0, Z0
 
-	// 20 columns for each block, four of them for each group of rows.
+	// Eight columns for each group.
 clear:
 	VMOVDQU64 Z0, 0(R10)
 	VMOVDQU64 Z0, 64(R10)
 	VMOVDQU64 Z0, 128(R10)
 	VMOVDQU64 Z0, 192(R10)
-	ADDQ      $256, R10
+	VMOVDQU64 Z0, 256(R10)
+	VMOVDQU64 Z0, 320(R10)
+	VMOVDQU64 Z0, 384(R10)
+	VMOVDQU64 Z0, 448(R10)
+	ADDQ      $512, R10
 	DECQ      BX
 	JNZ       clear
+	JMP       rows
+
+	// Of a square, the products of the limbs of a group with each other come first.
+	// What is left are those with the limbs above the group, all of them twice.
+square:
+	MOVQ         $0xfffffffffffff, AX
+	VPBROADCASTQ AX, Z25
+	VPXORQ       Z20, Z20, Z20 // the highest bit of the limb below
+	MOVQ         R12, DI
+
+within:
+	VMOVDQU64   0(SI), Z8
+	VMOVDQU64   64(SI), Z9
+	VMOVDQU64   128(SI), Z10
+	VMOVDQU64   192(SI), Z11
+	VPXORQ      Z0, Z0, Z0
+	VPXORQ      Z1, Z1, Z1
+	VPXORQ      Z2, Z2, Z2
+	VPXORQ      Z3, Z3, Z3
+	VPXORQ      Z4, Z4, Z4
+	VPXORQ      Z5, Z5, Z5
+	VPXORQ      Z6, Z6, Z6
+	VPXORQ      Z7, Z7, Z7
+	VPMADD52LUQ Z8, Z8, Z0
+	VPMADD52HUQ Z8, Z8, Z1
+	VPMADD52LUQ Z8, Z9, Z1
+	VPMADD52HUQ Z8, Z9, Z2
+	VPMADD52LUQ Z8, Z10, Z2
+	VPMADD52HUQ Z8, Z10, Z3
+	VPMADD52LUQ Z8, Z11, Z3
+	VPMADD52HUQ Z8, Z11, Z4
+	VPMADD52LUQ Z9, Z8, Z1
+	VPMADD52HUQ Z9, Z8, Z2
+	VPMADD52LUQ Z9, Z9, Z2
+	VPMADD52HUQ Z9, Z9, Z3
+	VPMADD52LUQ Z9, Z10, Z3
+	VPMADD52HUQ Z9, Z10, Z4
+	VPMADD52LUQ Z9, Z11, Z4
+	VPMADD52HUQ Z9, Z11, Z5
+	VPMADD52LUQ Z10, Z8, Z2
+	VPMADD52HUQ Z10, Z8, Z3
+	VPMADD52LUQ Z10, Z9, Z3
+	VPMADD52HUQ Z10, Z9, Z4
+	VPMADD52LUQ Z10, Z10, Z4
+	VPMADD52HUQ Z10, Z10, Z5
+	VPMADD52LUQ Z10, Z11, Z5
+	VPMADD52HUQ Z10, Z11, Z6
+	VPMADD52LUQ Z11, Z8, Z3
+	VPMADD52HUQ Z11, Z8, Z4
+	VPMADD52LUQ Z11, Z9, Z4
+	VPMADD52HUQ Z11, Z9, Z5
+	VPMADD52LUQ Z11, Z10, Z5
+	VPMADD52HUQ Z11, Z10, Z6
+	VPMADD52LUQ Z11, Z11, Z6
+	VPMADD52HUQ Z11, Z11, Z7
+	VMOVDQU64   Z0, 0(R10)
+	VMOVDQU64   Z1, 64(R10)
+	VMOVDQU64   Z2, 128(R10)
+	VMOVDQU64   Z3, 192(R10)
+	VMOVDQU64   Z4, 256(R10)
+	VMOVDQU64   Z5, 320(R10)
+	VMOVDQU64   Z6, 384(R10)
+	VMOVDQU64   Z7, 448(R10)
+
+	VPSLLQ    $1, Z8, Z12
+	VPANDQ    Z25, Z12, Z12
+	VPORQ     Z20, Z12, Z12
+	VPSRLQ    $51, Z8, Z20
+	VMOVDQU64 Z12, 0(DI)
+	VPSLLQ    $1, Z9, Z12
+	VPANDQ    Z25, Z12, Z12
+	VPORQ     Z20, Z12, Z12
+	VPSRLQ    $51, Z9, Z20
+	VMOVDQU64 Z12, 64(DI)
+	VPSLLQ    $1, Z10, Z12
+	VPANDQ    Z25, Z12, Z12
+	VPORQ     Z20, Z12, Z12
+	VPSRLQ    $51, Z10, Z20
+	VMOVDQU64 Z12, 128(DI)
+	VPSLLQ    $1, Z11, Z12
+	VPANDQ    Z25, Z12, Z12
+	VPORQ     Z20, Z12, Z12
+	VPSRLQ    $51, Z11, Z20
+	VMOVDQU64 Z12, 192(DI)
+	ADDQ $256, SI
+	ADDQ $256, DI
+	ADDQ $512, R10
+	DECQ BX
+	JNZ  within
+	VMOVDQU64    Z20, (DI)
+	MOVQ         $-2, AX
+	VPBROADCASTQ AX, Z25
+	MOVQ         R12, SI
+	MOVQ         $1, R13 // more part that is left out with each group
+	MOVQ         R13, R11
 
 rows:
-	MOVQ   x+8(FP), SI
+	MOVQ x+8(FP), SI
+	TESTQ R13, R13
+	JEQ  whole
+	MOVQ R12, SI
+
+	// The lowest limb above the group has no bit from the group.
+	MOVQ      R11, AX
+	SHLQ      $8, AX
+	VPANDQ    (SI)(AX*1), Z25, Z0
+	VMOVDQU64 Z0, (SI)(AX*1)
+
+whole:
 	MOVQ   n+24(FP), R8
 	MOVQ   blocks+40(FP), BX
 	MOVQ   R9, R10
+	MOVQ   R11, DI
 	VPXORQ Z20, Z20, Z20
 	VPXORQ Z21, Z21, Z21
 	VPXORQ Z22, Z22, Z22
 	VPXORQ Z23, Z23, Z23
 	LOAD
-	LOWEST(0, Z28, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
-	LOWEST(64, Z29, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
-	LOWEST(128, Z30, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
-	LOWEST(192, Z31, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
+	LOWEST(0, Z28, l0a, l0b, l0c, l0d, l0e, l0f, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
+	LOWEST(64, Z29, l1a, l1b, l1c, l1d, l1e, l1f, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
+	LOWEST(128, Z30, l2a, l2b, l2c, l2d, l2e, l2f, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
+	LOWEST(192, Z31, l3a, l3b, l3c, l3d, l3e, l3f, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
 	STORE_UPPER
-	JMP  next
+	JMP next
 
 higher:
 	LOAD
-	HIGHER(0, Z28, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
-	HIGHER(64, Z29, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
-	HIGHER(128, Z30, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
-	HIGHER(192, Z31, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
+	HIGHER(0, Z28, h0a, h0b, h0c, h0d, h0e, h0f, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
+	HIGHER(64, Z29, h1a, h1b, h1c, h1d, h1e, h1f, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
+	HIGHER(128, Z30, h2a, h2b, h2c, h2d, h2e, h2f, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
+	HIGHER(192, Z31, h3a, h3b, h3c, h3d, h3e, h3f, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
 	STORE_LOWER
 	STORE_UPPER
 
@@ -160,23 +299,31 @@ next:
 	ADDQ $1280, SI
 	ADDQ $1280, R8
 	ADDQ $1280, R10
+	SUBQ $5, R11
 	DECQ BX
 	JNZ  higher
 
-	// The highest block carries into columns that were not there yet.
-	VMOVDQU64 Z20, -256(R10)
-	VMOVDQU64 Z21, -192(R10)
-	VMOVDQU64 Z22, -128(R10)
-	VMOVDQU64 Z23, -64(R10)
+	// The highest block has something for the columns beyond it.
+	CARRY(Z20, Z21, Z22, Z23)
+	VMOVDQU64 Z20, 0(R10)
+	VMOVDQU64 Z21, 64(R10)
+	VMOVDQU64 Z22, 128(R10)
+	VMOVDQU64 Z23, 192(R10)
+	LEAQ      (DI)(R13*1), R11
+	ADDQ      $256, R9
 	ADDQ      $256, DX
 	DECQ      CX
 	JNZ       rows
 
 	// Columns become limbs of 52 bits, the rest is carried.
 	MOVQ         z+0(FP), DI
+	MOVQ         blocks+40(FP), CX
+	LEAQ         (CX)(CX*4), CX
+	SHLQ         $2, CX
 	MOVQ         $0xfffffffffffff, AX
 	VPBROADCASTQ AX, Z25
 	VPXORQ       Z24, Z24, Z24
+
 settle:
 	VPADDQ    (R9), Z24, Z0
 	VPSRLQ    $52, Z0, Z24
@@ -184,8 +331,8 @@ settle:
 	VMOVDQU64 Z0, (DI)
 	ADDQ      $64, R9
 	ADDQ      $64, DI
-	CMPQ      R9, R10
-	JNE       settle
+	DECQ      CX
+	JNZ       settle
 	VZEROUPPER
 	RET
 

@@ -34,6 +34,7 @@ type group struct {
 	uri  string        // of the database
 	turn chan struct{} // holds one value while somebody is at work
 	log  *walSync
+	move *checkpointer
 
 	// Of whoever has the turn.
 	conn   *rawsqlite.Conn // the one that writes; nil before the first transaction and after a fault
@@ -53,7 +54,7 @@ type operation struct {
 }
 
 func newGroup(s *Store, uri string) *group {
-	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync()}
+	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync(), move: newCheckpointer(uri)}
 }
 
 // write runs an operation, or has it run. It returns once that is over: when
@@ -133,6 +134,7 @@ func (g *group) finish(batch []*operation, committed int64) {
 		}
 		close(op.done)
 	}
+	g.move.count(len(batch))
 }
 
 // errSpoiled says that an operation failed after it had written: what it left
@@ -281,6 +283,10 @@ func (g *group) connect() (err error) {
 			return err
 		}
 	}
+	if !g.log.damaged.Load() {
+		return nil
+	}
+	defer g.move.pause()()
 	return g.log.heal(g.conn)
 }
 
@@ -301,7 +307,11 @@ func (g *group) discard() {
 func (g *group) close() error {
 	g.turn <- struct{}{}
 	defer func() { <-g.turn }()
+	if g.closed {
+		return nil
+	}
 	g.closed = true
+	g.move.close()
 	if g.conn == nil {
 		return nil
 	}

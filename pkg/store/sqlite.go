@@ -38,9 +38,9 @@ const (
 	// keeps counts against the memory of the process.
 	sqliteCache = "-6144"
 	// sqliteCheckpoint is how many pages the write-ahead log gathers before
-	// they go to the database: by default so few that a busy server spends a
-	// sixth of its time with them.
-	sqliteCheckpoint = "8000"
+	// whoever commits brings them to the database, as far as the checkpointer
+	// has not, and the log starts anew: 128 MiB.
+	sqliteCheckpoint = "32000"
 	// sqliteRetry is the pause between two attempts at what does not wait by
 	// itself.
 	sqliteRetry = 10 * time.Millisecond

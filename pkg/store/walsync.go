@@ -96,9 +96,6 @@ const (
 // have forgotten by then that it was not: to try again, or to write on in the same
 // log, would not do, since what a log has after a gap is lost.
 func (w *walSync) heal(conn *rawsqlite.Conn) error {
-	if !w.damaged.Load() {
-		return nil
-	}
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()
 	if _, err := conn.Exec(healTimeout); err != nil {

@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
@@ -56,6 +58,30 @@ func (c *Client) UpdatePublication(ctx context.Context, p api.Publication) (api.
 func (c *Client) DeletePublication(ctx context.Context, uuid string) error {
 	_, err := c.do(ctx, call{method: http.MethodDelete, path: []string{"publications", uuid}, limit: maxRecord})
 	return err
+}
+
+// ErrMayNotRegister says that the server lets these credentials read publications
+// and not add any.
+var ErrMayNotRegister = errors.New("license server does not let these credentials register publications: they need a role that may encrypt")
+
+// CheckPublications makes sure that this is a license server, which knows these
+// credentials and, as far as it tells, lets them register publications: lcp serve
+// says so in the header Allow, others have no roles. It asks for one publication.
+func (c *Client) CheckPublications(ctx context.Context) error {
+	a, err := c.do(ctx, call{
+		method: http.MethodGet, path: []string{"publications"}, query: url.Values{"page": {"1"}, "per_page": {"1"}}, limit: maxList,
+	})
+	if err != nil {
+		return err
+	}
+	var list []api.Publication
+	if err := json.Unmarshal(a.body, &list); err != nil {
+		return a.garbage(err)
+	}
+	if allow := strings.Join(a.header.Values("Allow"), ","); allow != "" && !strings.Contains(allow, http.MethodPost) {
+		return ErrMayNotRegister
+	}
+	return nil
 }
 
 // A PublicationQuery says which publications to list. The zero value means all.

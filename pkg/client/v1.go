@@ -29,13 +29,20 @@ func (c *Client) ContentV1(ctx context.Context, id string) (ContentV1, error) {
 	})
 	var refused *Error
 	switch {
-	case errors.As(err, &refused) && strings.HasPrefix(refused.Detail, "/"):
-		// This is how it says that there is no such path: the address is wrong.
+	case errors.As(err, &refused) && noRouteV1(refused):
 		refused.problem = false
 	case err == nil && content.ID != id:
 		return ContentV1{}, fmt.Errorf("license server was asked for publication %q and answered with %q", id, oneLine(content.ID))
 	}
 	return content, err
+}
+
+// noRouteV1 reports whether an answer says that there is no such path, and not that
+// there is no such publication: the address is wrong, or the server is a v2 one.
+func noRouteV1(e *Error) bool {
+	return strings.HasPrefix(e.Detail, "/") || // as a v1 server says so
+		e.Title == "Endpoint not found." || // LCP Server v2
+		strings.HasPrefix(e.Detail, "there is nothing at ") // lcp serve
 }
 
 // storedElsewhere is the storage mode of publications that the server need not

@@ -18,6 +18,8 @@ func TestNotFoundByV1(t *testing.T) {
 		"unknown publication": {`{"type":"about:blank","title":"Not Found","status":404,"detail":"Index:Content not found","instance":"x"}`, true},
 		"unknown path":        {`{"type":"about:blank","title":"Not Found","status":404,"detail":"/lcp/contents/x/info"}`, false},
 		"someone else":        {"404 page not found", false},
+		"LCP Server v2":       {`{"type":"about:blank","title":"Endpoint not found."}`, false},
+		"lcp serve":           {`{"type":"about:blank","title":"Not Found","status":404,"detail":"there is nothing at /contents/x/info"}`, false},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -88,14 +88,20 @@ func (s *Server) look(ctx context.Context, get func() (api.Publication, error)) 
 	case s.checked.Load():
 		return p, false, nil
 	}
-	for _, err := range s.Client.Publications(ctx, client.PublicationQuery{}) {
-		if err != nil {
-			return p, false, fmt.Errorf("list publications, to see whether this is a license server: %w", err)
-		}
-		break
+	if err := s.Check(ctx); err != nil {
+		return p, false, fmt.Errorf("list publications, to see whether this is a license server: %w", err)
+	}
+	return p, false, nil
+}
+
+// Check makes sure that this is a license server with which these credentials can
+// register. Nothing is written to it. Among the errors is client.ErrMayNotRegister.
+func (s *Server) Check(ctx context.Context) error {
+	if err := s.Client.CheckPublications(ctx); err != nil {
+		return err
 	}
 	s.checked.Store(true)
-	return p, false, nil
+	return nil
 }
 
 // SavePublication adds the record of a publication, or replaces that of the same

@@ -167,7 +167,7 @@ func TestReserveNeverGuesses(t *testing.T) {
 		"short key":            say(200, "application/json", `{"uuid":"`+id+`","alt_id":"moby","encryption_key":"AAEC"}`),
 		"hidden key":           say(200, "application/json", `{"uuid":"`+id+`","alt_id":"moby"}`),
 		"key of zeros":         say(200, "application/json", `{"uuid":"`+id+`","alt_id":"moby","encryption_key":"`+strings.Repeat("A", 43)+`="}`),
-		"everything not found": say(404, "application/problem+json", `{"title":"Not Found","detail":"there is nothing at /x"}`),
+		"everything not found": say(404, "application/problem+json", `{"title":"Not Found","detail":"nothing here"}`),
 		"cut off": func(w http.ResponseWriter, _ *http.Request) bool {
 			panic(http.ErrAbortHandler)
 		},
@@ -189,6 +189,63 @@ func TestReserveNeverGuesses(t *testing.T) {
 			}
 			if got, known, err := v1.Reserve(t.Context(), store.Identity{UUID: id}); err == nil {
 				t.Errorf("v1: got %+v, %t", got, known)
+			}
+		})
+	}
+}
+
+// A server is checked without a word to be written, and whatever would refuse
+// publications is found.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	say := func(code int, allow, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, _ *http.Request) bool {
+			if allow != "" {
+				w.Header().Set("Allow", allow)
+			}
+			w.WriteHeader(code)
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+	}
+	const unknownContent = `{"title":"Not Found","detail":"Index:Content not found"}`
+	tests := map[string]struct {
+		meddle func(http.ResponseWriter, *http.Request) bool
+		v2, v1 string // what the error says; "" for none
+	}{
+		"list":               {say(200, "", "[]"), "", "cannot be understood"},
+		"one publication":    {say(200, "", `[{"uuid":"`+id+`"}]`), "", "cannot be understood"},
+		"list, may add":      {say(200, "GET, HEAD, POST", "[]"), "", "cannot be understood"},
+		"list, may not add":  {say(200, "GET, HEAD", "[]"), "role", "cannot be understood"},
+		"unknown content":    {say(404, "", unknownContent), "404", ""},
+		"no credentials":     {say(401, "", ""), "401", "401"},
+		"forbidden":          {say(403, "", ""), "403", "403"},
+		"not found, in HTML": {say(404, "", "<h1>404</h1>"), "address", "address"},
+		"login page":         {say(200, "", "<h1>login</h1>"), "cannot be understood", "cannot be understood"},
+		"something else":     {say(200, "", "{}"), "cannot be understood", "answered with"},
+		"down":               {func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }, "tried 2 times", "tried 2 times"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, c := newServer(t)
+			s.meddle = func(w http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodGet {
+					t.Errorf("the check made a %s", r.Method)
+				}
+				return tt.meddle(w, r)
+			}
+			for version, try := range map[string]struct {
+				check func(context.Context) error
+				says  string
+			}{
+				"v2": {(&registration.Server{Client: c}).Check, tt.v2},
+				"v1": {(&registration.ServerV1{Client: c}).Check, tt.v1},
+			} {
+				err := try.check(t.Context())
+				if (err == nil) != (try.says == "") || err != nil && !strings.Contains(err.Error(), try.says) {
+					t.Errorf("%s: %v, want %q", version, err, try.says)
+				}
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path"
 
+	"github.com/google/uuid"
+
 	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
@@ -18,6 +20,16 @@ var ErrAltID = errors.New("license server v1 knows no alternative identifiers: g
 // concurrent use.
 type ServerV1 struct {
 	Client *client.Client
+}
+
+// Check makes sure that this is a license server which knows these credentials: it
+// is asked for a publication that it cannot have. Its list of publications is open
+// to everyone, and would prove less.
+func (s *ServerV1) Check(ctx context.Context) error {
+	if _, err := s.Client.ContentV1(ctx, uuid.NewString()); !client.IsNotFound(err) {
+		return err
+	}
+	return nil
 }
 
 // Reserve returns the identity under which to encrypt a publication, as

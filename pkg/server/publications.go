@@ -13,6 +13,17 @@ import (
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
+// publications lists them, and says in Allow whether the caller may add to them, too:
+// an encryption tool can ask before it encrypts.
+func (s *server) publications(w http.ResponseWriter, r *http.Request) error {
+	allow := "GET, HEAD"
+	if access.May(caller(r.Context()).Role, access.WritePublications) {
+		allow += ", POST"
+	}
+	w.Header().Set("Allow", allow)
+	return s.listPublications(w, r)
+}
+
 func (s *server) listPublications(w http.ResponseWriter, r *http.Request) error {
 	return s.writePublications(w, r, store.PublicationFilter{}, listPerPage)
 }

@@ -131,6 +131,22 @@ func TestPublicationKeyIsShownToPublishers(t *testing.T) {
 	}
 }
 
+// Who may read the list is told whether they may add to it.
+func TestPublicationListSaysWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for role, want := range map[access.Role]string{
+		access.Admin: "GET, HEAD, POST", access.Publisher: "GET, HEAD, POST", access.Issuer: "GET, HEAD", access.Viewer: "GET, HEAD",
+	} {
+		for _, path := range []string{"/publications", "/publications/?page=1&per_page=1"} {
+			a := r.send(t, call{method: "GET", path: path, role: role})
+			if got := a.header.Get("Allow"); a.code != http.StatusOK || got != want {
+				t.Errorf("GET %s as %s: %d, Allow: %q, want %q", path, role, a.code, got, want)
+			}
+		}
+	}
+}
+
 func TestPublicationLists(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -86,7 +86,7 @@ func (s *server) routes() *http.ServeMux {
 		mux.Handle(pattern, s.route(pattern, s.dashboardOnly(action, h)))
 	}
 
-	private("GET /publications", access.ReadPublications, s.listPublications)
+	private("GET /publications", access.ReadPublications, s.publications)
 	private("POST /publications", access.WritePublications, s.idempotent(s.createPublication))
 	private("GET /publications/search", access.ReadPublications, s.searchPublications)
 	private("GET /publications/altid/{alt_id}", access.ReadPublications, s.getPublicationByAltID)

@@ -2,6 +2,7 @@ package s3blob
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"net/url"
@@ -29,6 +30,9 @@ func (s *Store) failed(ctx context.Context, doing, key string, err error) error 
 	return fmt.Errorf("%s s3://%s/%s: %w", doing, s.options.Bucket, key, err)
 }
 
+// ErrUnreachable says that no answer came from the server.
+var ErrUnreachable = errors.New("S3 server cannot be reached")
+
 // An explained error says in fewer words what the SDK does, and what to do.
 type explained struct {
 	text string
@@ -41,6 +45,7 @@ func (e *explained) Unwrap() []error { return e.errs }
 func explain(err error) error {
 	var request *url.Error
 	var api smithy.APIError
+	var garbage *xml.SyntaxError
 	e := &explained{errs: []error{err}}
 	switch {
 	case errors.As(err, &api):
@@ -51,7 +56,10 @@ func explain(err error) error {
 		}
 		e.text += strings.TrimSuffix(api.ErrorCode()+": "+api.ErrorMessage(), ": ") + inAttempts(err) + advice
 	case errors.As(err, &request):
+		e.errs = append(e.errs, ErrUnreachable)
 		e.text = "no answer from " + host(request.URL) + inAttempts(err) + ": " + request.Err.Error()
+	case errors.As(err, &garbage):
+		return fmt.Errorf("%w (status %d)", errNotS3, status(err))
 	case strings.Contains(err.Error(), "get credentials"): // there is no type to know it by
 		e.text = "no AWS credentials found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile in ~/.aws, or run where a role is attached"
 	default:
@@ -68,6 +76,30 @@ func code(err error) string {
 	return ""
 }
 
+// unknownUser is how versitygw says InvalidAccessKeyId.
+const unknownUser = "XAdminUserNotFound"
+
+// refusesAll reports whether a server that answers with a code would answer any
+// other request for the bucket so, too.
+func refusesAll(code string) bool {
+	switch code {
+	case "NoSuchBucket", "InvalidBucketName", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken",
+		unknownUser, "RequestTimeTooSkewed", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException":
+		return true
+	default:
+		return false
+	}
+}
+
+// status is that of the server's answer, or 0.
+func status(err error) int {
+	answer, ok := errors.AsType[*awshttp.ResponseError](err)
+	if !ok || answer.HTTPResponse() == nil {
+		return 0
+	}
+	return answer.HTTPStatusCode()
+}
+
 // advise says what to do about an error, and which of the port's it is, if any.
 // The codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 // Answers to HEAD have no body, so their errors are called by the status alone.
@@ -82,7 +114,7 @@ func advise(code string, err error) (advice string, kind error) {
 	case "AccessDenied", "AllAccessDisabled", "Forbidden":
 		return "; the credentials need s3:PutObject, s3:AbortMultipartUpload, s3:GetObject, s3:DeleteObject and s3:ListBucket here" +
 			" (and s3:PutObjectAcl for an ACL, kms:GenerateDataKey and kms:Decrypt for a KMS key)", nil
-	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken":
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", unknownUser:
 		return "; check the credentials, and that they are for this server", nil
 	case "ExpiredToken":
 		return "; the credentials have expired, get new ones", nil

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -83,7 +84,7 @@ type Store struct {
 var _ blob.Store = (*Store)(nil)
 
 // Open returns the store in a bucket. It reads the environment, but asks the
-// server nothing: a missing bucket or permission shows with the first object.
+// server nothing: Check does.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o.Prefix = strings.Trim(o.Prefix, "/")
 	o.PartSize = orDefault(o.PartSize, defaultPartSize)
@@ -200,6 +201,25 @@ func (o *Options) base(ctx context.Context, c s3.Options) (*url.URL, error) {
 	}
 	return url.Parse(blob.URL(&u, o.Prefix))
 }
+
+// Check makes sure that the server is there, knows the credentials and has the
+// bucket, at the price of listing one key. That the credentials may not list is no
+// error: whoever puts objects there need not be allowed to. Nor is anything else that
+// need not hold for the next request. Among the errors is ErrUnreachable.
+func (s *Store) Check(ctx context.Context) error {
+	_, err := s.client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &s.options.Bucket, Prefix: &s.options.Prefix, MaxKeys: aws.Int32(1),
+	}, func(o *s3.Options) {
+		o.Retryer = retry.AddWithMaxBackoffDelay(o.Retryer, checkPause) // somebody waits
+	})
+	if code(err) != "" && !refusesAll(code(err)) || status(err) >= http.StatusInternalServerError {
+		return nil
+	}
+	return s.failed(ctx, "list", s.options.Prefix, err)
+}
+
+// checkPause is the longest pause between attempts at a check.
+const checkPause = time.Second
 
 // ParseURL takes s3://bucket/key apart. The key may be empty.
 func ParseURL(s string) (bucket, key string, err error) {

@@ -150,6 +150,56 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// A check fails for what every object would fail for, and for nothing else.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	say := func(status int, body string) func(http.ResponseWriter, *http.Request, string, int) bool {
+		return func(w http.ResponseWriter, _ *http.Request, _ string, _ int) bool {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+			return true
+		}
+	}
+	tests := map[string]struct {
+		fault func(http.ResponseWriter, *http.Request, string, int) bool
+		says  string // "" for no error
+		is    error
+	}{
+		"bucket":               {fault: say(200, "<ListBucketResult><Name>books</Name><KeyCount>0</KeyCount></ListBucketResult>")},
+		"may not list":         {fault: failing(always, 403, "AccessDenied", "get")},
+		"knows no lists":       {fault: failing(always, 501, "NotImplemented", "get")},
+		"has none either":      {fault: say(404, "")},
+		"broken for now":       {fault: failing(always, 500, "InternalError", "get")},
+		"maintenance page":     {fault: say(503, "<h1>Back <br>soon</h1>")},
+		"no such bucket":       {fault: failing(always, 404, "NoSuchBucket", "get"), says: "create the bucket"},
+		"unknown key":          {fault: failing(always, 403, "InvalidAccessKeyId", "get"), says: "check the credentials"},
+		"wrong secret":         {fault: failing(always, 403, "SignatureDoesNotMatch", "get"), says: "check the credentials"},
+		"credentials are over": {fault: failing(always, 400, "ExpiredToken", "get"), says: "get new ones"},
+		"another region":       {fault: failing(always, 301, "PermanentRedirect", "get"), says: "another region"},
+		"page not found":       {fault: say(404, "<html><meta></html>"), says: "does not answer as S3 does"},
+		"login page":           {fault: say(200, "<html><br>Please log in</html>"), says: "does not answer as S3 does"},
+		"hangs up": {
+			fault: func(http.ResponseWriter, *http.Request, string, int) bool { panic(http.ErrAbortHandler) },
+			says:  "no answer from", is: s3blob.ErrUnreachable,
+		},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.fault = tt.fault
+			err := f.open(t, s3blob.Options{Prefix: "shelf"}).Check(t.Context())
+			switch {
+			case tt.says == "" && err == nil:
+			case tt.says == "" || err == nil || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), "s3://books/shelf"):
+				t.Errorf("Check = %v, want %q", err, tt.says)
+			case tt.is != nil && !errors.Is(err, tt.is):
+				t.Errorf("Check = %v, which is not %v", err, tt.is)
+			}
+		})
+	}
+}
+
 // wrongChecksum has the server say that it got other bytes.
 func wrongChecksum(of string) func(http.ResponseWriter, *http.Request, string, int) {
 	return func(w http.ResponseWriter, _ *http.Request, op string, _ int) {

@@ -21,8 +21,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/lcp-tools/lcp/pkg/blob/s3blob"
 	"github.com/lcp-tools/lcp/pkg/catalogue"
+	"github.com/lcp-tools/lcp/pkg/client"
 	"github.com/lcp-tools/lcp/pkg/protect"
+	"github.com/lcp-tools/lcp/pkg/store"
 )
 
 // encryptOptions are the flags and arguments of lcp encrypt.
@@ -199,51 +202,127 @@ func (a *app) openEncryptWorker(ctx context.Context, o *encryptOptions, items in
 		}
 		closers = append(closers, func() { worker.Products.Close() })
 	}
-	if worker.Notifier, err = o.notify.notifier(); err != nil || o.dryRun {
-		return worker, release, err
-	}
-	if worker.Store, err = o.storage.open(ctx, o.batchJobs(items)); err != nil {
+	if worker.Notifier, err = o.notify.notifier(); err != nil {
 		return worker, nil, err
 	}
-	if !o.noRegister {
-		var closeRegistry func()
-		if worker.Registry, closeRegistry, err = a.openRegistry(ctx, o); err != nil {
-			return worker, nil, err
+	openJournal := func() error {
+		j, err := o.openJournal()
+		if err != nil {
+			return err
 		}
-		closers = append(closers, closeRegistry)
+		worker.Journal = j
+		closers = append(closers, func() { j.Close() })
+		return nil
 	}
-	if o.journal != "" {
-		if worker.Journal, err = catalogue.OpenJournal(o.journal); err != nil {
+	// One that is there may belong to another server than the one to be asked; a new
+	// one is not made for a server that does not answer.
+	if fileSize(o.journal) > 0 {
+		if err := openJournal(); err != nil {
 			return worker, nil, err
 		}
-		closers = append(closers, func() { worker.Journal.Close() })
-		if err := o.bindJournal(worker.Journal); err != nil {
-			return worker, nil, err
-		}
-		worker.Recall = o.reportFile != ""
 	}
+	if err := a.openRemote(ctx, o, &worker, items); err != nil || o.dryRun {
+		return worker, release, err
+	}
+	if worker.Store == nil {
+		if worker.Store, err = o.storage.open(ctx, o.batchJobs(items)); err != nil {
+			return worker, nil, err
+		}
+	}
+	if worker.Registry == nil && !o.noRegister {
+		records, err := a.openLocal(ctx, o)
+		if err != nil {
+			return worker, nil, err
+		}
+		worker.Registry = records
+		closers = append(closers, func() { records.Close() })
+	}
+	if o.journal != "" && worker.Journal == nil {
+		if err := openJournal(); err != nil {
+			return worker, nil, err
+		}
+	}
+	worker.Recall = o.reportFile != ""
 	return worker, release, nil
 }
 
-// openRegistry opens what the publications are registered with: the license
-// server if there is one, else the local store. The caller calls close.
-func (a *app) openRegistry(ctx context.Context, o *encryptOptions) (r catalogue.Registry, closeAll func(), err error) {
-	if o.server.address() != "" {
-		r, err := o.server.registry(o.apiVersion)
-		return r, func() {}, err
+// openRemote opens the license server and the bucket, where they are asked for, and
+// asks them whether they would take publications: better now than after the first of
+// many is encrypted.
+func (a *app) openRemote(ctx context.Context, o *encryptOptions, worker *catalogue.Worker, items int) error {
+	if o.server.address() != "" && !o.noRegister {
+		server, err := o.server.registry(o.apiVersion)
+		if err != nil {
+			return err
+		}
+		if err := a.present(o, server.Check(ctx)); err != nil {
+			return addressHint(fmt.Errorf("check the license server %s: %w", o.server.address(), err))
+		}
+		worker.Registry = server
 	}
+	if o.storage.inS3() {
+		bucket, err := o.storage.open(ctx, o.batchJobs(items))
+		if err != nil {
+			return err
+		}
+		if err := a.present(o, checkStorage(ctx, bucket)); err != nil {
+			return fmt.Errorf("check the storage: %w", err)
+		}
+		worker.Store = bucket
+	}
+	return nil
+}
+
+// addressHint says what to do about a server that has not what it is asked for.
+func addressHint(err error) error {
+	var refused *client.Error
+	if errors.As(err, &refused) && refused.Status == http.StatusNotFound {
+		return &hinted{err, "the address is that under which the server has /publications, or /contents with --server-version 1"}
+	}
+	return err
+}
+
+// present is the error of a check. A watch outlives servers that are away for a
+// while, also at its beginning.
+func (a *app) present(o *encryptOptions, err error) error {
+	var refused *client.Error
+	away := errors.Is(err, client.ErrUnreachable) || errors.Is(err, s3blob.ErrUnreachable) ||
+		errors.As(err, &refused) && (refused.Status == http.StatusTooManyRequests || refused.Status/100 == 5)
+	if away && o.watch.dir != "" {
+		a.complainf("%s: files stay until it is back", oneLine(err))
+		return nil
+	}
+	return err
+}
+
+// openLocal opens the local store to register publications with. The caller closes
+// it.
+func (a *app) openLocal(ctx context.Context, o *encryptOptions) (*store.Store, error) {
 	c, err := a.config()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	records, err := a.openStore(ctx, c)
+	local, err := a.openStore(ctx, c)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if o.storage.baseURL == "" && !o.storage.inS3() {
 		a.notef("note: without --url, licenses point to files on this machine")
 	}
-	return records, func() { records.Close() }, nil
+	return local, nil
+}
+
+// openJournal opens the journal for this run. The caller closes it.
+func (o *encryptOptions) openJournal() (*catalogue.Journal, error) {
+	j, err := catalogue.OpenJournal(o.journal)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.bindJournal(j); err != nil {
+		j.Close()
+		return nil, err
+	}
+	return j, nil
 }
 
 // bindJournal has the journal know where publications are registered, which is the

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -170,9 +171,16 @@ func withServerHint(err error) error {
 	}
 }
 
+// A remoteRegistry is a license server to register publications with.
+type remoteRegistry interface {
+	catalogue.Registry
+	// Check fails where registering would, and writes nothing.
+	Check(ctx context.Context) error
+}
+
 // registry registers publications with the license server, which has the API of
 // version 1 or 2.
-func (s *serverFlags) registry(version int) (catalogue.Registry, error) {
+func (s *serverFlags) registry(version int) (remoteRegistry, error) {
 	c, err := s.client()
 	if err != nil {
 		return nil, err

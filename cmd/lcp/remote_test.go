@@ -189,6 +189,38 @@ func TestEncryptToServer(t *testing.T) {
 	}
 }
 
+// A server that will take nothing is found out before anything is encrypted or
+// written, with one request and one message, however many publications there are.
+func TestEncryptChecksServerFirst(t *testing.T) {
+	t.Parallel()
+	b := newRemoteBench(t)
+	b.write("credentials", "ann:wrong")
+	b.write("sample2.epub", "not read")
+	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.NotFound(w, nil) }))
+	t.Cleanup(page.Close)
+	down := httptest.NewServer(http.NotFoundHandler())
+	down.Close()
+	for name, tt := range map[string]struct{ server, says string }{
+		"credentials": {b.flags[1], "401 Unauthorized"},
+		"address":     {page.URL, "the address is that under which the server has /publications"},
+		"down":        {down.URL, "does the server run?"},
+	} {
+		for _, more := range [][]string{nil, {"--dry-run"}, {"--altid", "--jobs", "2", "--journal", b.path("journal")}} {
+			b.flags[1], b.requests = tt.server, nil
+			args := append([]string{"encrypt", b.path("sample.epub"), b.path("sample2.epub"), "--out", b.path("shelf"), "--url", "https://e.org"}, more...)
+			_, err := b.run(1, args...)
+			if !strings.Contains(err, tt.says) || strings.Count(err, "check the license server") != 1 || len(b.requests) > 1 {
+				t.Errorf("%s, %q: after %d requests\n%s", name, more, len(b.requests), err)
+			}
+			for _, made := range []string{"shelf", "data", "journal"} {
+				if _, err := os.Stat(b.path(made)); err == nil {
+					t.Errorf("%s, %q: there is a folder %s", name, more, made)
+				}
+			}
+		}
+	}
+}
+
 func TestPublicationsOnServer(t *testing.T) {
 	t.Parallel()
 	b := newRemoteBench(t)

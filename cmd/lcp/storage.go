@@ -83,6 +83,15 @@ func (s *storageFlags) folder() string {
 	return filepath.Clean(s.where)
 }
 
+// checkStorage makes sure that the bucket is there to put something into, if it is one.
+func checkStorage(ctx context.Context, store blob.Store) error {
+	bucket, ok := store.(*s3blob.Store)
+	if !ok {
+		return nil
+	}
+	return bucket.Check(ctx)
+}
+
 // open opens the storage for so many uploads at once, and makes its folder if need
 // be. Each upload may have a part on its way, and one of them two.
 func (s *storageFlags) open(ctx context.Context, jobs int) (blob.Store, error) {

@@ -62,6 +62,9 @@ func (a *app) upload(ctx context.Context, o uploadOptions, files []string) error
 	if err != nil {
 		return err
 	}
+	if err := checkStorage(ctx, store); err != nil {
+		return fmt.Errorf("check the storage: %w", err)
+	}
 	o.format.value = a.recordFormat(o.format.value)
 	return a.runUpload(ctx, o, store, items)
 }

@@ -12,15 +12,18 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/lcp-tools/lcp/pkg/api"
 	"github.com/lcp-tools/lcp/pkg/catalogue"
 	"github.com/lcp-tools/lcp/pkg/inbox"
 )
@@ -115,6 +118,43 @@ func (w *watching) stop(signal os.Signal) {
 	}
 	if err := w.cmd.Wait(); err != nil {
 		w.t.Errorf("stopped by %s: %v: %s", signal, err, w.printed())
+	}
+}
+
+// A watch that begins while the license server is away waits for it; one whose
+// credentials the server refuses ends at once.
+func TestWatchBegins(t *testing.T) {
+	t.Parallel()
+	server := &documentedServer{publications: map[string]api.Publication{}}
+	var away atomic.Bool
+	live := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if away.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(live.Close)
+	m := newMachine(t)
+	m.env = append(m.env, "LCP_SERVER="+live.URL, "LCP_SERVER_USER=ann", "LCP_SERVER_PASSWORD=open sesame")
+	if err := os.MkdirAll(m.path("in"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	m.write(t, "in/book.epub", sample(t, "sample.epub"))
+	away.Store(true)
+	w := m.watch(t, "--url", "https://cdn.example.com")
+	w.until("503 Service Unavailable (tried 5 times): files stay until it is back")
+	away.Store(false)
+	if rec := w.record(); rec.Title == "" {
+		t.Errorf("record %+v", rec)
+	}
+	w.stop(syscall.SIGTERM)
+
+	m.env = append(m.env, "LCP_SERVER_PASSWORD=wrong")
+	m.write(t, "in/next.epub", sample(t, "sample.epub"))
+	o := m.run(t, "encrypt", "--watch", "in", "--out", "shelf", "--url", "https://cdn.example.com")
+	if o.code != exitFailed || !strings.Contains(o.errors, "401 Unauthorized") {
+		t.Errorf("with a wrong password: exit code %d: %s", o.code, o.errors)
 	}
 }
 

@@ -139,7 +139,7 @@ type queueWorker struct {
 
 func (a *app) newQueueWorker(ctx context.Context, o *workerOptions) (w *queueWorker, closeAll func(), err error) {
 	w = &queueWorker{
-		app: a, server: strings.TrimSuffix(o.server.address(), "/"), registry: o.server.registry, notify: o.notify,
+		app: a, server: strings.TrimSuffix(o.server.address(), "/"), notify: o.notify,
 		pipelines: make(chan *protect.Pipeline, o.jobs), renderer: findRenderer(), jobs: o.jobs, stores: map[string]blob.Store{},
 		out: recordsOut(a.out, o.format.value),
 	}
@@ -150,6 +150,7 @@ func (a *app) newQueueWorker(ctx context.Context, o *workerOptions) (w *queueWor
 		return nil, nil, err
 	}
 	if w.server != "" {
+		w.registry = func(version int) (catalogue.Registry, error) { return o.server.registry(version) }
 		_, err := o.server.registry(2)
 		return w, func() {}, err
 	}

@@ -91,6 +91,12 @@ func refusesAll(code string) bool {
 	}
 }
 
+// sameFault reports whether both errors are that the server cannot be reached, or
+// that it gives the same answer.
+func sameFault(a, b error) bool {
+	return errors.Is(a, ErrUnreachable) && errors.Is(b, ErrUnreachable) || code(a) != "" && code(a) == code(b)
+}
+
 // status is that of the server's answer, or 0.
 func status(err error) int {
 	answer, ok := errors.AsType[*awshttp.ResponseError](err)

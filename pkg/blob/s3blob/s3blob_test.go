@@ -381,13 +381,38 @@ func TestInterruptedUploadIsAborted(t *testing.T) {
 	f.checkEmpty(t)
 }
 
+// What remains of an upload that cannot even be aborted is told, and a fault of the
+// server that stopped the parts and the abortion only once.
 func TestUploadThatCannotBeAborted(t *testing.T) {
 	t.Parallel()
-	f := newFake(t)
-	f.fault = failing(always, 403, "AccessDenied", "part 1", "abort")
-	_, err := put(t.Context(), f.open(t, smallParts(s3blob.Options{})), large)
-	if err == nil || !strings.Contains(err.Error(), "unfinished upload 1 may remain") {
-		t.Errorf("Put = %v, want a word on what remains", err)
+	tests := map[string]struct {
+		fault func(http.ResponseWriter, *http.Request, string, int) bool
+		once  string
+	}{
+		"access denied": {failing(always, 403, "AccessDenied", "part 1", "part 2", "abort"), "AccessDenied"},
+		"server gone": {func(_ http.ResponseWriter, r *http.Request, op string, _ int) bool {
+			if op != "create" {
+				hangUp(r)
+			}
+			return false
+		}, "no answer"},
+		"another fault": {func(w http.ResponseWriter, r *http.Request, op string, n int) bool {
+			return failing(always, 400, "BadDigest", "part 1")(w, r, op, n) || failing(always, 403, "AccessDenied", "abort")(w, r, op, n)
+		}, "AccessDenied"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFake(t)
+			f.fault = tt.fault
+			_, err := put(t.Context(), f.open(t, smallParts(s3blob.Options{})), large)
+			if err == nil || !strings.Contains(err.Error(), "parts of the unfinished upload 1") || !strings.Contains(err.Error(), "upload s3://books/a.epub: ") {
+				t.Fatalf("Put = %v, want a word on what remains", err)
+			}
+			if strings.Count(err.Error(), tt.once) != 1 {
+				t.Errorf("Put = %v, which has %q not just once", err, tt.once)
+			}
+		})
 	}
 }
 

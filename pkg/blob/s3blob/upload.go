@@ -41,7 +41,7 @@ func (s *Store) Put(ctx context.Context, name string, meta blob.Meta, write func
 		if !whole {
 			cancel(context.Canceled)
 			_ = group.Wait()
-			err = errors.Join(err, u.abort(outer))
+			err = u.abort(outer, err)
 		}
 		cancel(nil)
 	}()
@@ -324,10 +324,12 @@ func (u *upload) verify(ctx context.Context, theirs *string, ours string, versio
 	return errors.Join(err, u.store.failed(ctx, "delete", u.key, deleteErr))
 }
 
-// abort has the server forget the parts, even if ctx is done.
-func (u *upload) abort(ctx context.Context) error {
+// abort has the server forget the parts, even if ctx is done, and returns why the
+// upload failed. Should aborting it fail, too, that tells so: of the same fault only
+// once.
+func (u *upload) abort(ctx context.Context, cause error) error {
 	if u.id == "" {
-		return nil
+		return cause
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
@@ -335,9 +337,13 @@ func (u *upload) abort(ctx context.Context) error {
 		Bucket: &u.store.options.Bucket, Key: &u.key, UploadId: &u.id,
 	})
 	if err == nil || code(err) == "NoSuchUpload" {
-		return nil
+		return cause
 	}
-	return fmt.Errorf("%w; parts of the unfinished upload %s may remain there", u.store.failed(ctx, "abort the upload of", u.key, err), u.id)
+	err = u.store.failed(ctx, "abort the upload of", u.key, err)
+	if sameFault(cause, err) {
+		return fmt.Errorf("%w; parts of the unfinished upload %s of %s may remain", cause, u.id, u.location())
+	}
+	return errors.Join(cause, fmt.Errorf("%w; parts of the unfinished upload %s may remain there", err, u.id))
 }
 
 // cleanupTime is how long it may take to clear up after a failure.

@@ -11,10 +11,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Exit codes, as the documentation promises them to scripts.
@@ -136,7 +138,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{flagError(err)} })
 	app.addFlags(root.PersistentFlags())
 	root.AddCommand(
 		newEncryptCommand(app),
@@ -170,6 +172,28 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 	root.InitDefaultCompletionCmd()
 	markUsageErrors(root)
 	return root
+}
+
+// flagError says of a flag's value what is wanted instead; the flags themselves tell
+// which function of Go did not take it.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	given := fmt.Sprintf("--%s %q", invalid.GetFlag().Name, invalid.GetValue())
+	switch kind := invalid.GetFlag().Value.Type(); {
+	case errors.Is(err, strconv.ErrRange):
+		return fmt.Errorf("%s is out of range", given)
+	case kind == "int" || kind == "int64":
+		return fmt.Errorf("%s is not a whole number", given)
+	case kind == "duration":
+		return fmt.Errorf("%s is not a duration, as in 30s, 5m or 1h30m", given)
+	case kind == "bool":
+		return fmt.Errorf("%s is neither true nor false", given)
+	default:
+		return fmt.Errorf("%s: %w", given, invalid.Unwrap())
+	}
 }
 
 // markUsageErrors makes wrong arguments and unknown commands usage errors.

@@ -23,8 +23,8 @@ type LicenseRequest struct {
 	UserEncrypted []string   `json:"user_encrypted,omitempty"` // names of the fields to encrypt: name, email, id
 	Start         *time.Time `json:"start,omitempty"`
 	End           *time.Time `json:"end,omitempty"`
-	Copy          *int64     `json:"copy,omitempty"`          // characters; absent is no limit
-	Print         *int64     `json:"print,omitempty"`         // pages; absent is no limit
+	Copy          *int64     `json:"copy,omitempty"`          // characters; absent, or -1, is no limit
+	Print         *int64     `json:"print,omitempty"`         // pages; absent, or -1, is no limit
 	PlayDuration  string     `json:"play_duration,omitempty"` // ISO 8601, from the registration of the first device: the license ends then, if not before
 	Profile       string     `json:"profile,omitempty"`       // URI; the server's default if absent
 	TextHint      string     `json:"text_hint"`

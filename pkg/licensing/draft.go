@@ -10,6 +10,7 @@ import (
 	"github.com/lcp-tools/lcp/pkg/license"
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
+	"github.com/lcp-tools/lcp/pkg/wire"
 )
 
 // A Draft is a new license that is yet to be issued, once. It does not print.
@@ -37,7 +38,7 @@ func (s *Service) Draft(id string, pub store.Publication, r api.LicenseRequest) 
 	rec := store.License{
 		UUID: id, PublicationUUID: pub.UUID, UserID: r.UserID,
 		Provider: s.Provider, Profile: uri,
-		Start: instant(r.Start), End: instant(r.End), Copy: r.Copy, Print: r.Print, PlayDuration: play,
+		Start: instant(r.Start), End: instant(r.End), Copy: wire.LimitIn(r.Copy), Print: wire.LimitIn(r.Print), PlayDuration: play,
 		Status: string(status.Ready), StatusUpdated: now, Issued: now,
 	}
 	rec.MaxEnd = s.Policy.MaxEnd(status.Record{End: rec.End})

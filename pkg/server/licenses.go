@@ -331,9 +331,10 @@ func (s *server) licenseIn(in *api.LicenseInfo, service *licensing.Service, old 
 	if !isState(in.Status) {
 		faults.Add("status", "is not a status of licenses")
 	}
-	for field, n := range map[string]*int64{"copy": in.Copy, "print": in.Print} {
+	limitCopy, limitPrint := wire.LimitIn(in.Copy), wire.LimitIn(in.Print)
+	for field, n := range map[string]*int64{"copy": limitCopy, "print": limitPrint} {
 		if n != nil && *n < 0 {
-			faults.Add(field, "must not be negative: leave it out for no limit")
+			faults.Add(field, "must not be negative: leave it out, or give -1, for no limit")
 		}
 	}
 	if in.Start != nil && in.End != nil && in.End.Before(*in.Start) {
@@ -355,7 +356,7 @@ func (s *server) licenseIn(in *api.LicenseInfo, service *licensing.Service, old 
 		next.Status = in.Status
 	}
 	next.Start, next.End, next.MaxEnd = instant(in.Start), instant(in.End), instant(in.MaxEnd)
-	next.Copy, next.Print = in.Copy, in.Print
+	next.Copy, next.Print = limitCopy, limitPrint
 	next.PlayDuration = cmp.Or(in.PlayDuration, old.PlayDuration) // which clients of the documented server do not know
 	if next.MaxEnd.IsZero() && !next.End.IsZero() {
 		next.MaxEnd = maxEnd(service.Policy, next.End)

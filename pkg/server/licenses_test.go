@@ -111,6 +111,26 @@ func TestLicenseWithoutLimits(t *testing.T) {
 	}
 }
 
+// LCP Server v2 has -1 for no limit, in what it takes and in what it shows: clients
+// send back what they read from it.
+func TestNoLimitOfLCPServer(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	pub, raw := r.addPublication(t), uuid.NewString()
+	limitless := object{"copy": -1, "print": -1}
+	generated := decode[license.Document](t, r.must(t, http.StatusCreated, "POST", "/licenses", with(licenseRequest(pub), limitless))).ID
+	r.must(t, http.StatusCreated, "POST", "/licenseinfo", with(licenseRecord(raw, pub), limitless))
+	changed := r.addLicense(t, pub)
+	r.must(t, http.StatusOK, "PUT", "/licenseinfo/"+changed, with(r.info(t, changed), limitless))
+	for name, id := range map[string]string{"generated": generated, "raw": raw, "changed": changed} {
+		wantMembers(t, name, r.info(t, id), object{"copy": nil, "print": nil})
+		doc := decode[license.Document](t, r.must(t, http.StatusOK, "POST", "/licenses/"+id, freshRequest()))
+		if doc.Rights.Copy != nil || doc.Rights.Print != nil {
+			t.Errorf("%s: rights are %+v", name, doc.Rights)
+		}
+	}
+}
+
 func TestLicenseLink(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

@@ -109,8 +109,8 @@ func TestLicenseRequestRefused(t *testing.T) {
 		"start that is a number":       {object{"start": 1}, 400, "start"},
 		"end that is empty":            {object{"end": ""}, 400, "end"},
 		"end in no year":               {object{"end": "20300-01-01T00:00:00Z"}, 400, "end"},
-		"negative copy":                {object{"copy": -1}, 400, "copy"},
-		"negative print":               {object{"print": -1}, 400, "print"},
+		"negative copy":                {object{"copy": -2}, 400, "copy"},
+		"negative print":               {object{"print": -2}, 400, "print"},
 		"half a page":                  {object{"print": 1.5}, 400, "print"},
 		"copy in quotes":               {object{"copy": "100"}, 400, "copy"},
 		"copy beyond all numbers":      {object{"copy": raw("1" + strings.Repeat("0", 40))}, 400, "copy"},
@@ -126,7 +126,7 @@ func TestLicenseRequestRefused(t *testing.T) {
 		u.refuse(name, call{method: "POST", path: "/licenses", body: text(request)}, tt.code, tt.field)
 	}
 	// Every fault is told at once.
-	a := r.do(t, "POST", "/licenses", with(licenseRequest(pub), object{"copy": -1, "pass_hash": "x", "end": stamp(epoch.AddDate(-1, 0, 0)), "user_id": nil}))
+	a := r.do(t, "POST", "/licenses", with(licenseRequest(pub), object{"copy": -2, "pass_hash": "x", "end": stamp(epoch.AddDate(-1, 0, 0)), "user_id": nil}))
 	for _, field := range []string{"copy", "pass_hash", "end", "user_id"} {
 		if !strings.Contains(a.body, `"field":"`+field+`"`) {
 			t.Errorf("%s is not named: %s", field, a.body)

@@ -21,6 +21,15 @@ func LicenseOut(l *store.License, now time.Time) api.LicenseInfo {
 	}
 }
 
+// LimitIn is a number of characters or pages as the store has it, of one in the words
+// of the API: nil is no limit, which LCP Server v2 keeps and shows as -1.
+func LimitIn(n *int64) *int64 {
+	if n != nil && *n == -1 {
+		return nil
+	}
+	return n
+}
+
 // EventsOut tells what happened to a license in the words of the API.
 func EventsOut(events []store.Event) []api.Event {
 	out := make([]api.Event, len(events))

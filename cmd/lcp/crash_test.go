@@ -218,6 +218,8 @@ func TestEncryptInterruptedDownload(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := m.command(ctx, "encrypt", server.URL+"/book.epub", "later.epub", "--jobs", "1", "--out", "shelf")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -229,6 +231,9 @@ func TestEncryptInterruptedDownload(t *testing.T) {
 	_ = cmd.Wait()
 	if code := cmd.ProcessState.ExitCode(); code != exitInterrupted {
 		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+	if !strings.HasSuffix(stderr.String(), "lcp: stopped: 0 of 2 are done\nlcp: interrupted\n") {
+		t.Errorf("standard error is %q", &stderr)
 	}
 	wantFiles(t, m.temp)
 	wantFiles(t, m.path("shelf"))

@@ -469,6 +469,7 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 		a.notef("%d of %d are unchanged since an earlier run", sum.Kept, plan.Len())
 	}
 	if err != nil {
+		a.notef("stopped: %d of %d are done", sum.Done+sum.Kept, plan.Len())
 		return err
 	}
 	return a.batchEnding(o, plan.Len(), sum)

@@ -286,13 +286,18 @@ func addressHint(err error) error {
 // while, also at its beginning.
 func (a *app) present(o *encryptOptions, err error) error {
 	var refused *client.Error
-	away := errors.Is(err, client.ErrUnreachable) || errors.Is(err, s3blob.ErrUnreachable) ||
+	away := isGone(err) ||
 		errors.As(err, &refused) && (refused.Status == http.StatusTooManyRequests || refused.Status/100 == 5)
 	if away && o.watch.dir != "" {
 		a.complainf("%s: files stay until it is back", oneLine(err))
 		return nil
 	}
 	return err
+}
+
+// isGone reports whether no answer came from a server.
+func isGone(err error) bool {
+	return errors.Is(err, client.ErrUnreachable) || errors.Is(err, s3blob.ErrUnreachable)
 }
 
 // openLocal opens the local store to register publications with. The caller closes
@@ -439,7 +444,7 @@ func (a *app) runBatch(ctx context.Context, o encryptOptions, worker catalogue.W
 	show := newProgress(a.err, bars, plan.Len(), total, jobs)
 	out := recordsOut(show.above(a.out), o.format.value)
 	var outErr, reportErr error
-	batch := catalogue.Batch{Worker: worker, Jobs: jobs, MaxFailures: o.failures}
+	batch := catalogue.Batch{Worker: worker, Jobs: jobs, MaxFailures: o.failures, Gone: isGone}
 	sum, err := batch.Run(ctx, plan.Items(), catalogue.Watcher{
 		Begin: show.watch,
 		End: func(job int, rec catalogue.Record, err error) {
@@ -489,7 +494,7 @@ func recordsOut(w io.Writer, format string) *recordWriter {
 
 // batchEnding tells how a batch went, and makes its exit code.
 func (a *app) batchEnding(o encryptOptions, items int, sum catalogue.Summary) error {
-	if left := items - sum.Total(); left > 0 && o.failures > 0 && sum.Failed >= o.failures {
+	if left := items - sum.Total(); left > 0 && sum.GaveUp {
 		a.notef("gave up after failures (%d): %d of %d were not begun", sum.Failed, left, items)
 		if sum.Failed == sum.Total() {
 			return errReported

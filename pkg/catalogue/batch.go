@@ -5,6 +5,7 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+	"time"
 
 	"github.com/lcp-tools/lcp/pkg/protect"
 )
@@ -14,7 +15,16 @@ type Batch struct {
 	Worker      Worker // every job works with a copy that has a Pipeline of its own
 	Jobs        int    // items at once; zero for one per core
 	MaxFailures int    // once so many have failed, no more are begun; zero for no limit
+
+	// Gone reports whether an error says that a server is gone. Once that has
+	// been so for patience, and nothing was done meanwhile, no more are begun:
+	// they would fail one after the other, after several tries each. It may be nil.
+	Gone func(error) bool
 }
+
+// patience is how long a batch goes on without a server: one that is started anew
+// is back by then.
+const patience = time.Minute
 
 // A Watcher is told of the work on a batch.
 type Watcher struct {
@@ -31,6 +41,8 @@ type Summary struct {
 	Kept   int // done by an earlier run, and unchanged
 	Failed int
 	Untold int // of those done or kept, the Notifier could not be told
+
+	GaveUp bool // no more were begun, as Batch says
 }
 
 // Total is the number of items that something became of.
@@ -69,8 +81,9 @@ type batchRun struct {
 	watch Watcher
 	stop  chan struct{} // closed once too many have failed
 
-	mu  sync.Mutex
-	sum Summary
+	mu   sync.Mutex
+	sum  Summary
+	gone time.Time // since when a server is
 }
 
 // feed hands out the items until they end, or no more are wanted.
@@ -134,12 +147,28 @@ func (r *batchRun) end(job int, rec Record, err error) {
 		r.sum.Kept++
 	case err == nil:
 		r.sum.Done++
+		r.gone = time.Time{}
 	default:
-		if r.sum.Failed++; r.sum.Failed == r.MaxFailures {
+		r.sum.Failed++
+		if !r.sum.GaveUp && (r.sum.Failed == r.MaxFailures || r.isGone(err)) {
+			r.sum.GaveUp = true
 			close(r.stop)
 		}
 	}
 	r.watch.End(job, rec, err)
+}
+
+// isGone reports whether a server is gone for good.
+func (r *batchRun) isGone(err error) bool {
+	switch now := r.Worker.Now(); {
+	case r.Gone == nil || !r.Gone(err):
+		return false
+	case r.gone.IsZero():
+		r.gone = now
+		return false
+	default:
+		return now.Sub(r.gone) >= patience
+	}
 }
 
 // CoresPerJob shares the cores among so many jobs, and lets each overlap its

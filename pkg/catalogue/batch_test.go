@@ -106,8 +106,8 @@ func TestBatchEnds(t *testing.T) {
 		err       error
 	}{
 		"no limit":        {want: catalogue.Summary{Failed: 5}},
-		"first failure":   {failures: 1, want: catalogue.Summary{Failed: 1}},
-		"third failure":   {failures: 3, want: catalogue.Summary{Failed: 3}},
+		"first failure":   {failures: 1, want: catalogue.Summary{Failed: 1, GaveUp: true}},
+		"third failure":   {failures: 3, want: catalogue.Summary{Failed: 3, GaveUp: true}},
 		"beyond the list": {failures: 9, want: catalogue.Summary{Failed: 5}},
 		"interrupted":     {interrupt: true, want: catalogue.Summary{Failed: 1}, err: context.Canceled},
 		"list":            {last: errList, want: catalogue.Summary{Failed: 5}, err: errList},
@@ -318,5 +318,44 @@ func TestFindUnreadableFolder(t *testing.T) {
 	items, err := collect(t, (&catalogue.Finder{Recursive: true}).Find(t.Context(), dir))
 	if err != nil || len(items) != 2 || items[0].Fault == "" || items[1].Fault != "" {
 		t.Errorf("found %+v, %v", items, err)
+	}
+}
+
+// A server that is gone for a minute ends a batch; one that is back by then does
+// not, nor do failures of another kind.
+func TestBatchGivesUpOnServers(t *testing.T) {
+	t.Parallel()
+	const gone, other, done = "gone", "other", "done"
+	for name, tt := range map[string]struct {
+		items []string // what becomes of them, half a minute each
+		want  catalogue.Summary
+	}{
+		"gone":          {[]string{done, gone, gone, gone, gone}, catalogue.Summary{Done: 1, Failed: 3, GaveUp: true}},
+		"back in time":  {[]string{gone, gone, done, gone, gone}, catalogue.Summary{Done: 1, Failed: 4}},
+		"bad books too": {[]string{gone, other, gone, done, done}, catalogue.Summary{Failed: 3, GaveUp: true}},
+		"bad books":     {[]string{other, other, other, other, done}, catalogue.Summary{Done: 1, Failed: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorker(t, nil)
+			w.DryRun = true
+			var elapsed time.Duration
+			w.Now = func() time.Time { return time.Time{}.Add(time.Hour + elapsed) }
+			var items []catalogue.Item
+			for _, what := range tt.items {
+				item := catalogue.Item{Input: sampleFile(t, "sample.epub"), Fault: what}
+				if what == done {
+					item.Fault = ""
+				}
+				items = append(items, item)
+			}
+			b := catalogue.Batch{Worker: *w, Jobs: 1, Gone: func(err error) bool { return strings.Contains(err.Error(), gone) }}
+			sum, err := b.Run(t.Context(), sequence(nil, items...), catalogue.Watcher{
+				End: func(int, catalogue.Record, error) { elapsed += 30 * time.Second },
+			})
+			if err != nil || sum != tt.want {
+				t.Errorf("Run = %+v, %v, want %+v", sum, err, tt.want)
+			}
+		})
 	}
 }

@@ -13,7 +13,10 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // The key and initialization vector that openssl is given. Any do.
@@ -79,6 +82,7 @@ type round struct {
 	lcp, ref  usage
 	again     time.Duration // inflating and deflating the text again
 	one       time.Duration // the same on one core
+	apart     time.Duration // the same in a process on each core, all at a time
 	disk, sdk time.Duration // encrypting to the disk, and uploading the ready file
 }
 
@@ -88,7 +92,8 @@ type result struct {
 	lcp       usage
 	again     time.Duration
 	cpu, wall float64       // of lcp as multiples of openssl and sha256sum, or of what ref is
-	cores     float64       // what lcp did, as a part of what one core does times the cores
+	cores     float64       // what lcp did, as a part of what one core does alone times the cores
+	apart     float64       // and as a part of what a process on each core does, all at a time
 	disk, sdk time.Duration // see round
 }
 
@@ -137,8 +142,10 @@ func (b *bench) round(ctx context.Context, c benchCase, in input, bucket *s3Serv
 	}
 	if c.books && err == nil {
 		var one usage
-		one, err = b.encrypt(ctx, in.files, "GOMAXPROCS=1")
-		r.one = one.wall
+		if one, err = b.encrypt(ctx, in.files, "GOMAXPROCS=1"); err == nil {
+			r.one = one.wall
+			r.apart, err = b.apart(ctx, in.files)
+		}
 	}
 	return r, err
 }
@@ -201,6 +208,7 @@ func summarize(in input, rounds []round) result {
 		cpu:   middle(func(r round) float64 { return r.lcp.cpu.Seconds() / r.ref.cpu.Seconds() }),
 		wall:  middle(func(r round) float64 { return r.lcp.wall.Seconds() / r.ref.wall.Seconds() }),
 		cores: middle(func(r round) float64 { return r.one.Seconds() / r.lcp.wall.Seconds() / float64(runtime.GOMAXPROCS(0)) }),
+		apart: middle(func(r round) float64 { return r.apart.Seconds() / r.lcp.wall.Seconds() }),
 		disk:  seconds(func(r round) time.Duration { return r.disk }),
 		sdk:   seconds(func(r round) time.Duration { return r.sdk }),
 	}
@@ -213,15 +221,43 @@ func summarize(in input, rounds []round) result {
 // encrypt runs lcp encrypt over files and looks at what came out, which is
 // deleted again.
 func (b *bench) encrypt(ctx context.Context, files []string, env ...string) (usage, error) {
-	out := filepath.Join(b.tmp, "out")
-	defer os.RemoveAll(out)
 	flush()
-	args := append([]string{"encrypt", "--out", out, "--data-dir", filepath.Join(b.tmp, "data"), "--format", "ndjson"}, files...)
+	return b.encryptInto(ctx, "", files, env...)
+}
+
+// encryptInto is encrypt with folders of that name.
+func (b *bench) encryptInto(ctx context.Context, name string, files []string, env ...string) (usage, error) {
+	out := filepath.Join(b.tmp, "out"+name)
+	defer os.RemoveAll(out)
+	args := append([]string{"encrypt", "--out", out, "--data-dir", filepath.Join(b.tmp, "data"+name), "--format", "ndjson"}, files...)
 	u, err := measureWith(ctx, env, b.lcp, args...)
 	if err != nil {
 		return u, err
 	}
 	return u, checkOutputs(out, files)
+}
+
+// apart is how long as many processes take as there are cores, one book at a time
+// each, with the files shared out: what the cores can do. They do less than so many
+// times what one does alone, since they share memory and disk.
+func (b *bench) apart(ctx context.Context, files []string) (time.Duration, error) {
+	flush()
+	cores := runtime.GOMAXPROCS(0)
+	var slowest time.Duration
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for i := range cores {
+		share := files[i*len(files)/cores : (i+1)*len(files)/cores]
+		group.Go(func() error {
+			u, err := b.encryptInto(ctx, strconv.Itoa(i), share, "GOMAXPROCS=1")
+			mu.Lock()
+			defer mu.Unlock()
+			slowest = max(slowest, u.wall)
+			return err
+		})
+	}
+	err := group.Wait()
+	return slowest, err
 }
 
 // checkOutputs sees that there is a package for every file, that each opens and

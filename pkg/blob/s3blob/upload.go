@@ -333,10 +333,8 @@ func (u *upload) abort(ctx context.Context, cause error) error {
 	}
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	_, err := u.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
-		Bucket: &u.store.options.Bucket, Key: &u.key, UploadId: &u.id,
-	})
-	if err == nil || code(err) == "NoSuchUpload" {
+	err := u.forget(ctx)
+	if err == nil {
 		return cause
 	}
 	err = u.store.failed(ctx, "abort the upload of", u.key, err)
@@ -344,6 +342,28 @@ func (u *upload) abort(ctx context.Context, cause error) error {
 		return fmt.Errorf("%w; parts of the unfinished upload %s of %s may remain", cause, u.id, u.location())
 	}
 	return errors.Join(cause, fmt.Errorf("%w; parts of the unfinished upload %s may remain there", err, u.id))
+}
+
+// forget aborts the upload until the server no longer knows it. A part that was on
+// its way may arrive after the first time, and stay (AWS, AbortMultipartUpload).
+func (u *upload) forget(ctx context.Context) error {
+	const tries, pause = 4, 50 * time.Millisecond
+	for try := 1; ; try++ {
+		_, err := u.store.client.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{
+			Bucket: &u.store.options.Bucket, Key: &u.key, UploadId: &u.id,
+		})
+		if code(err) == "NoSuchUpload" {
+			return nil
+		}
+		if err != nil || try == tries {
+			return err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 }
 
 // cleanupTime is how long it may take to clear up after a failure.

@@ -130,9 +130,10 @@ type licenseRow struct {
 func (l *licenseRow) complete() bool { return int64(len(l.history)) == l.events }
 
 const (
-	licenseColumns = `l.seq, l.uuid, l.publication_uuid, l.user_id, l.provider, l.profile, l.rights_start, l.rights_end,
+	ownColumns = `l.seq, l.uuid, l.publication_uuid, l.user_id, l.provider, l.profile, l.rights_start, l.rights_end,
 	l.rights_max_end, l.rights_copy, l.rights_print, l.status, l.status_updated, l.issued, l.updated, l.device_count,
-	l.event_count, l.play_duration, (SELECT r.replaced_at FROM replacements r WHERE r.publication_uuid = l.publication_uuid)`
+	l.event_count, l.play_duration`
+	licenseColumns     = ownColumns + `, (SELECT r.replaced_at FROM replacements r WHERE r.publication_uuid = l.publication_uuid)`
 	selectLicense      = "SELECT " + licenseColumns + " FROM licenses l WHERE l.uuid = ?"
 	selectTitled       = "SELECT " + licenseColumns + ", p.title, p.alt_id FROM "
 	joinPublication    = " JOIN publications p ON p.uuid = l.publication_uuid"
@@ -422,26 +423,31 @@ func (s *Store) DeleteLicense(ctx context.Context, uuid string) (License, error)
 			return err
 		}
 		l = old.License
-		if err := t.exec(ctx, retireLicense, append(old.args(), s.time().UnixMilli())...); err != nil {
-			return err
-		}
-		if err := t.exec(ctx, retireEvents, uuid, old.seq); err != nil {
-			return err
-		}
-		if err := t.exec(ctx, deleteEvents, old.seq); err != nil {
-			return err
-		}
-		if err := t.exec(ctx, deleteSnapshot, uuid); err != nil {
-			return err
-		}
-		t.tally.license(&l, -1)
-		if err := countLicenseOfUser(ctx, t, l.UserID, -1); err != nil {
-			return err
-		}
-		return t.exec(ctx, deleteLicense, uuid)
+		return retire(ctx, t, &old)
 	})
 	if err != nil {
 		return License{}, fmt.Errorf("delete license %q: %w", uuid, err)
 	}
 	return l, nil
+}
+
+// retire takes a license that the transaction has locked out of reach.
+func retire(ctx context.Context, t tx, l *licenseRow) error {
+	if err := t.exec(ctx, retireLicense, append(l.args(), t.s.time().UnixMilli())...); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, retireEvents, l.UUID, l.seq); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deleteEvents, l.seq); err != nil {
+		return err
+	}
+	if err := t.exec(ctx, deleteSnapshot, l.UUID); err != nil {
+		return err
+	}
+	t.tally.license(&l.License, -1)
+	if err := countLicenseOfUser(ctx, t, l.UserID, -1); err != nil {
+		return err
+	}
+	return t.exec(ctx, deleteLicense, l.UUID)
 }

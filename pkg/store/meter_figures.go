@@ -20,6 +20,8 @@ type rowWriter struct {
 	values  []string // the other columns
 	adds    bool     // values are added to those of a row that is there, and do not replace them
 	inserts bool     // there is no such row
+	// unlessThere says, with inserts, that rows which are there stay as they are.
+	unlessThere bool
 }
 
 var (
@@ -43,15 +45,22 @@ var rowSizes = []int{50, 10, 4, 1}
 
 // write writes rows, each of the columns of the key and then the values.
 func (w *rowWriter) write(ctx context.Context, t tx, rows [][]any) error {
+	_, err := w.writeCount(ctx, t, rows)
+	return err
+}
+
+// writeCount is write, and returns how many rows were changed or inserted.
+func (w *rowWriter) writeCount(ctx context.Context, t tx, rows [][]any) (changed int64, err error) {
 	for len(rows) > 0 {
 		i := slices.IndexFunc(rowSizes, func(size int) bool { return size <= len(rows) })
 		n := rowSizes[i]
-		if err := t.exec(ctx, w.statement(t.s.dialect, n), slices.Concat(rows[:n]...)...); err != nil {
-			return err
+		some, err := t.execCount(ctx, w.statement(t.s.dialect, n), slices.Concat(rows[:n]...)...)
+		if err != nil {
+			return changed, err
 		}
-		rows = rows[n:]
+		changed, rows = changed+some, rows[n:]
 	}
-	return nil
+	return changed, nil
 }
 
 // statement returns the one that writes n rows.
@@ -59,7 +68,10 @@ func (w *rowWriter) statement(d *dialect, n int) string {
 	columns := append(strings.Split(w.key, ", "), w.values...)
 	row := placeholders(len(columns))
 	query := "INSERT INTO " + w.table + " (" + strings.Join(columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, n-1)
-	if w.inserts {
+	switch {
+	case w.unlessThere:
+		return d.unlessThere(query)
+	case w.inserts:
 		return query
 	}
 	clause, fresh := d.upsert(w.key)

@@ -101,6 +101,10 @@ func Run(t *testing.T, impl Implementation) {
 		"meter rotation":             testMeterRotation,
 		"meter retention":            testSweep,
 		"admitted origins":           testAdmits,
+		"import publications":        testImportPublications,
+		"import licenses":            testImportLicenses,
+		"import beside changes":      testImportBesideChanges,
+		"many imports":               testManyImports,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

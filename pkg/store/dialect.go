@@ -18,6 +18,16 @@ type dialect struct {
 	// may be one and the same.
 	open func(ctx context.Context, name string) (writer, reader *sql.DB, err error)
 
+	// openForeign opens a database of another program, to read only.
+	openForeign func(ctx context.Context, name string) (*sql.DB, error)
+
+	// noTable reports whether a query failed because there is no such table.
+	noTable func(err error) bool
+
+	// arrival is a column that every table has, and that orders rows as they
+	// came; "" if there is none.
+	arrival string
+
 	// lockMigration, if set, keeps others from migrating until unlock. It
 	// locks for the connection.
 	lockMigration func(ctx context.Context, conn *sql.Conn) (unlock func() error, err error)

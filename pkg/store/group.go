@@ -275,7 +275,7 @@ func (g *group) connect() (err error) {
 		return sql.ErrConnDone
 	}
 	if g.conn == nil {
-		if g.conn, err = openSQLiteWriter(g.uri); err != nil {
+		if g.conn, err = openSQLiteWriter(g.uri, g.s.bulk); err != nil {
 			return err
 		}
 		if err := g.log.use(g.conn); err != nil {

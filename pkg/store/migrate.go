@@ -38,7 +38,7 @@ func (s *Store) migrate(ctx context.Context, apply bool) error {
 		return fmt.Errorf("%w: it has version %d and this lcp needs version %d: let it migrate the database", ErrSchema, have, want)
 	}
 	if have == 0 && s.isForeign(ctx) {
-		return fmt.Errorf("%w: its table publications is another program's, such as the LCP Server's: name an empty database, and register the publications anew", ErrSchema)
+		return fmt.Errorf("%w: its table publications is another program's, such as the LCP Server's: give lcp a database of its own, and bring the records over with \"lcp import OLD-DSN\"", ErrSchema)
 	}
 	return s.applyMigrations(ctx, provider, want)
 }

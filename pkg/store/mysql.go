@@ -29,6 +29,8 @@ func mysqlDialect() (*dialect, error) {
 		goose:         goose.DialectMySQL,
 		migrations:    migrations,
 		open:          openMySQL,
+		openForeign:   openForeignMySQL,
+		noTable:       isMySQL(1146),
 		lockMigration: lockMySQL,
 		forUpdate:     " FOR UPDATE",
 		forShare:      " LOCK IN SHARE MODE",
@@ -99,21 +101,42 @@ func openMySQL(_ context.Context, dsn string) (writer, reader *sql.DB, err error
 	config.ClientFoundRows = true // a row that is updated to what it was counts
 	config.ParseTime = false
 	config.Collation = "utf8mb4_bin"
-	config.Logger = &mysql.NopLogger{} // what it would print is in the errors
-	if config.Timeout == 0 {
-		config.Timeout = connectTimeout
-	}
 	if config.Params == nil {
 		config.Params = make(map[string]string)
 	}
 	config.Params["sql_mode"] = "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'" // nothing is cut off in silence
+	db, err := connectMySQL(config)
+	return db, db, err
+}
+
+func connectMySQL(config *mysql.Config) (*sql.DB, error) {
+	config.Logger = &mysql.NopLogger{} // what it would print is in the errors
+	if config.Timeout == 0 {
+		config.Timeout = connectTimeout
+	}
 	connector, err := mysql.NewConnector(config)
 	if err != nil {
-		return nil, nil, mysqlForm()
+		return nil, mysqlForm()
 	}
 	db := sql.OpenDB(connector)
 	limitConnections(db)
-	return db, db, nil
+	return db, nil
+}
+
+func openForeignMySQL(ctx context.Context, dsn string) (*sql.DB, error) {
+	config, err := parseMySQL(dsn)
+	if err != nil {
+		return nil, err
+	}
+	config.ParseTime = true
+	db, err := connectMySQL(config)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // lockMySQL waits until nobody else migrates the database. Locks are those of

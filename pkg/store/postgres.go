@@ -46,6 +46,8 @@ func postgresDialect() (*dialect, error) {
 		goose:         goose.DialectPostgres,
 		migrations:    migrations,
 		open:          openPostgres,
+		openForeign:   openForeignPostgres,
+		noTable:       isPostgres("42P01"),
 		lockMigration: lockPostgres,
 		rebind:        numberPlaceholders,
 		forUpdate:     " FOR UPDATE",
@@ -88,6 +90,17 @@ func openPostgres(_ context.Context, dsn string) (writer, reader *sql.DB, err er
 	db := stdlib.OpenDB(*config)
 	limitConnections(db)
 	return db, db, nil
+}
+
+func openForeignPostgres(ctx context.Context, dsn string) (*sql.DB, error) {
+	_, db, err := openPostgres(ctx, dsn)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // limitConnections bounds the connections to a server, and keeps those that are

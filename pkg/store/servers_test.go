@@ -314,8 +314,8 @@ func TestForeignDatabase(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = store.Open(t.Context(), testOptions(t, dsn))
-			if !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "another program") {
-				t.Fatalf("Open = %v, want ErrSchema that tells of another program", err)
+			if !errors.Is(err, store.ErrSchema) || !strings.Contains(err.Error(), "lcp import OLD-DSN") {
+				t.Fatalf("Open = %v, want ErrSchema that tells of lcp import", err)
 			}
 			var n int
 			if err := db.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM schema_versions").Scan(&n); err == nil {

@@ -41,6 +41,10 @@ const (
 	// whoever commits brings them to the database, as far as the checkpointer
 	// has not, and the log starts anew: 128 MiB.
 	sqliteCheckpoint = "32000"
+	// sqliteBulkCache is sqliteCache where a great many records are to be written:
+	// in transactions of thousands, each of which goes to another page of several
+	// indexes. With less, the same pages are written over and over.
+	sqliteBulkCache = "-131072"
 	// sqliteRetry is the pause between two attempts at what does not wait by
 	// itself.
 	sqliteRetry = 10 * time.Millisecond
@@ -56,6 +60,9 @@ func sqliteDialect() (*dialect, error) {
 		goose:           goose.DialectSQLite3,
 		migrations:      migrations,
 		open:            openSQLite,
+		openForeign:     openForeignSQLite,
+		noTable:         isSQLiteNoTable,
+		arrival:         "rowid",
 		beforeMigration: createSQLiteVersionTable,
 		through:         throughSQLite,
 		upsert:          onConflict,
@@ -117,8 +124,12 @@ func sqliteURI(path string) (string, error) {
 
 // openSQLiteWriter opens the connection that the transactions of a server run
 // on. Their commits leave the log to walSync.
-func openSQLiteWriter(uri string) (*rawsqlite.Conn, error) {
-	return openRawSQLite(uri, 0, "synchronous = normal", "cache_size = "+sqliteCache, "wal_autocheckpoint = "+sqliteCheckpoint)
+func openSQLiteWriter(uri string, bulk bool) (*rawsqlite.Conn, error) {
+	cache := sqliteCache
+	if bulk {
+		cache = sqliteBulkCache
+	}
+	return openRawSQLite(uri, 0, "synchronous = normal", "cache_size = "+cache, "wal_autocheckpoint = "+sqliteCheckpoint)
 }
 
 // openRawSQLite opens a connection that waits so long for locks.
@@ -146,6 +157,47 @@ func openSQLiteMemory() (writer, reader *sql.DB, err error) {
 	db.SetMaxOpenConns(1)
 	return db, db, nil
 }
+
+// openForeignSQLite opens a database file to read only. Where neither the file nor
+// its folder can be written, SQLite cannot look at its log: it is told then that
+// the file does not change, which is true only while it has no log.
+func openForeignSQLite(ctx context.Context, path string) (*sql.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err
+	}
+	uri, err := sqliteURI(path)
+	if err != nil {
+		return nil, err
+	}
+	uri += "?mode=ro&_pragma=query_only(1)&_pragma=temp_store(memory)" +
+		"&_pragma=busy_timeout(" + strconv.FormatInt(sqliteBusyTimeout.Milliseconds(), 10) + ")"
+	db, err := openChecked(ctx, uri)
+	if !isSQLite(err, sqlite3.SQLITE_CANTOPEN) && !isSQLite(err, sqlite3.SQLITE_READONLY) {
+		return db, err
+	}
+	for _, log := range []string{path + "-wal", path + "-journal"} {
+		if info, statErr := os.Stat(log); statErr == nil && info.Size() > 0 {
+			return nil, fmt.Errorf("what is in %s cannot be read where nothing can be written: copy both files to another folder, and name that: %w", log, err)
+		}
+	}
+	return openChecked(ctx, uri+"&immutable=1")
+}
+
+// openChecked opens a database, and looks whether it can be read.
+func openChecked(ctx context.Context, uri string) (*sql.DB, error) {
+	db, err := sql.Open("sqlite", uri)
+	if err != nil {
+		return nil, err
+	}
+	var n int64
+	if err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema").Scan(&n); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
+}
+
+// isSQLiteNoTable goes by the words, since SQLite has no code for it.
+func isSQLiteNoTable(err error) bool { return strings.Contains(err.Error(), "no such table") }
 
 // createFile makes an empty file at path with mode 0600, which SQLite fills and
 // whose mode its log takes over. A file that exists is not touched: to open

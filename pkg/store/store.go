@@ -40,8 +40,8 @@ type Keyring interface {
 	DeriveAll(label string) [][]byte
 }
 
-// Options say which database to open and with what. All but Migrate and Observe
-// are required.
+// Options say which database to open and with what. DSN, Keyring and Now are
+// required.
 type Options struct {
 	// DSN names the database: a path, file:…, sqlite://… or sqlite3://… for
 	// SQLite, where :memory: is a database that is gone when it is closed;
@@ -52,6 +52,7 @@ type Options struct {
 	Keyring Keyring
 	Now     func() time.Time
 	Migrate bool // make the schema in an empty database, bring an older one up to date
+	Bulk    bool // take the memory that it takes to write a great many records quickly
 
 	// Observe is told how long each Read and each Write took.
 	Observe func(op string, took time.Duration)
@@ -72,6 +73,7 @@ type Store struct {
 	now      func() time.Time
 	observe  func(op string, took time.Duration) // nil for nobody
 	patience time.Duration                       // with a server that does not answer
+	bulk     bool
 	dialect  *dialect
 	writer   *sql.DB
 	reader   *sql.DB // may be the writer
@@ -100,7 +102,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{keyring: o.Keyring, now: o.Now, observe: o.Observe, patience: patience, dialect: d, reads: make(map[string]*sql.Stmt)}
+	s := &Store{keyring: o.Keyring, now: o.Now, observe: o.Observe, patience: patience, bulk: o.Bulk, dialect: d, reads: make(map[string]*sql.Stmt)}
 	s.meter = newMeter(s)
 	if s.writer, s.reader, err = d.open(ctx, name.source); err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)

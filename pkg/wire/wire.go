@@ -61,7 +61,7 @@ func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, e
 	if in.Size <= 0 {
 		faults.Add("size", "must be the size of the file in bytes")
 	}
-	if !isSHA256(in.Checksum) {
+	if !IsSHA256(in.Checksum) {
 		faults.Add("checksum", "must be a SHA-256 in 64 hexadecimal digits")
 	}
 	for field, t := range map[string]struct {
@@ -79,13 +79,14 @@ func PublicationIn(in *api.Publication, schemes ...string) (store.Publication, e
 	}
 	return store.Publication{
 		UUID: strings.ToLower(in.UUID), AltID: in.AltID, Provider: in.Provider, Title: in.Title,
-		Authors: splitNames(in.Authors), Publishers: splitNames(in.Publishers), Description: in.Description,
+		Authors: SplitNames(in.Authors), Publishers: SplitNames(in.Publishers), Description: in.Description,
 		ContentType: in.ContentType, Href: href, Size: in.Size, Checksum: strings.ToLower(in.Checksum),
 		CoverURL: cover, ContentKey: key,
 	}, nil
 }
 
-func splitNames(text string) []string {
+// SplitNames returns the names in a text that separates them by commas.
+func SplitNames(text string) []string {
 	var names []string
 	for name := range strings.SplitSeq(text, ",") {
 		if name = strings.TrimSpace(name); name != "" {
@@ -96,6 +97,9 @@ func splitNames(text string) []string {
 }
 
 func withoutSpaces(url string) string { return strings.ReplaceAll(url, " ", "%20") }
+
+// IsURL reports whether text is an absolute http or https URL.
+func IsURL(text string) bool { return isURLOf(text, nil) }
 
 // isURLOf reports whether text is an absolute URL, with http, https or one of the
 // further schemes.
@@ -117,7 +121,8 @@ func IsURI(text string) bool {
 	return err == nil && u.Scheme != ""
 }
 
-func isSHA256(text string) bool {
+// IsSHA256 reports whether text is a SHA-256 in 64 hexadecimal digits.
+func IsSHA256(text string) bool {
 	return len(text) == 64 && !strings.ContainsFunc(text, func(c rune) bool {
 		return (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F')
 	})

@@ -146,6 +146,7 @@ on first use together with a certificate for tests. "lcp demo" shows the whole.`
 		newWorkerCommand(app),
 		newJobsCommand(app),
 		newStorageCommand(app),
+		newImportCommand(app),
 		newLicenseCommand(app),
 		newPublicationsCommand(app),
 		newSnapshotsCommand(app),

@@ -55,7 +55,12 @@ func newHash() hash {
 
 // derive returns the key that a password has with this salt and cost.
 func (h hash) derive(password string) []byte {
-	return argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(len(h.key)))
+	key := argon2.IDKey([]byte(password), h.salt, h.time, h.memory, h.threads, uint32(len(h.key)))
+	// The memory for that is several times what else a license server keeps. A
+	// collection meanwhile has taken it for live and lets the heap grow to twice as
+	// much, unless there is another one now.
+	runtime.GC()
+	return key
 }
 
 // String returns the hash in the PHC string format, as
@@ -176,10 +181,6 @@ func (p *passwords) verify(ctx context.Context, hashed, password string) (bool, 
 		return true, nil
 	}
 	right := p.compare(p.derive(h, password), h.key) == 1
-	// What a hash takes is several times what else a license server keeps. A
-	// collection during the hash has taken it for live and lets the heap grow to
-	// twice as much, unless there is another one now.
-	runtime.GC()
 	if right {
 		p.remember(p.mac(hashed, password))
 	}

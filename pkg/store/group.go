@@ -157,6 +157,7 @@ func (g *group) runAll(batch []*operation) []*operation {
 	}
 	if err == nil {
 		g.log.committed.Add(1)
+		g.makeRoom()
 		return batch
 	}
 	if g.conn != nil {
@@ -168,6 +169,22 @@ func (g *group) runAll(batch []*operation) []*operation {
 		}
 	}
 	return batch
+}
+
+// readsForRoom is after how many reads by key the pages that connections keep are
+// forgotten, once somebody writes. SQLite as it is built here, with
+// SQLITE_ENABLE_MEMORY_MANAGEMENT, has all connections of a process share the room
+// that each was given: those that read take that of the one that writes, and keep
+// it. Without this, once tens of thousands of status documents were read, every
+// page would be read anew for each license that changes.
+const readsForRoom = 50_000
+
+// makeRoom lets the connection that writes keep pages again.
+func (g *group) makeRoom() {
+	if reads := &g.s.points.reads; reads.Load() >= readsForRoom {
+		reads.Store(0)
+		_, _ = g.conn.Exec("PRAGMA shrink_memory") // it cannot fail, and if it did nothing would be wrong
+	}
 }
 
 // attempt runs operations and commits; with them it runs those that come until

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/rawsqlite"
@@ -16,6 +17,8 @@ type points struct {
 	s    *Store
 	uri  string
 	idle chan *rawsqlite.Conn // nil stands for one that is not open
+
+	reads atomic.Int64 // since the group has made room
 
 	closing sync.Once
 	closed  chan struct{} // closed by close
@@ -41,6 +44,7 @@ func newPoints(s *Store, uri string) *points {
 // query runs a statement that returns rows. It has a connection until they are
 // closed, so nobody may run another one meanwhile.
 func (p *points) query(ctx context.Context, query string, args ...any) (rows, error) {
+	p.reads.Add(1)
 	conn, err := p.take(ctx)
 	if err != nil {
 		return nil, err

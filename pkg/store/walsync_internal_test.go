@@ -106,3 +106,21 @@ func TestWriteAfterTheDiskFailed(t *testing.T) {
 		t.Errorf("%d entries, want 4: what was not acknowledged may be there, and is here", n)
 	}
 }
+
+// After many reads whoever writes gets room again, once.
+func TestWriterMakesRoom(t *testing.T) {
+	t.Parallel()
+	s := openFile(t)
+	for _, reads := range []int64{readsForRoom - 1, readsForRoom, 2 * readsForRoom} {
+		s.points.reads.Store(reads)
+		if err := s.Audit(t.Context(), AuditEntry{Action: "test"}); err != nil {
+			t.Fatal(err)
+		}
+		if left := s.points.reads.Load(); (left == 0) != (reads >= readsForRoom) {
+			t.Errorf("%d reads: %d are counted after a write", reads, left)
+		}
+	}
+	if n := entries(t, s); n != 3 {
+		t.Errorf("%d entries, want 3", n)
+	}
+}

@@ -25,6 +25,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 )
 
 // A Keyring seals content keys for the database. *keyring.Keyring is one.
@@ -85,9 +87,10 @@ type Store struct {
 	spends atomic.Int64 // tokens that were spent
 	spent  recent       // the last of them, and of those that somebody tried again
 
-	mu     sync.RWMutex
-	writes map[string]*sql.Stmt // by query; nil before the first transaction
-	reads  map[string]*sql.Stmt // by query
+	preparing singleflight.Group // of statements that are about to be in writes or reads
+	mu        sync.RWMutex
+	writes    map[string]*sql.Stmt // by query; nil before the first transaction
+	reads     map[string]*sql.Stmt // by query
 }
 
 // Open opens the database, and makes it first if it is a file that does not

@@ -157,30 +157,43 @@ func rowsOf(r *sql.Rows, err error) (rows, error) {
 // all day. It comes before the first of them and not within: a statement is
 // prepared on a connection, and the transactions may hold all that there are.
 func (s *Store) prepareWrites(ctx context.Context) error {
-	s.mu.RLock()
-	ready := s.writes != nil
-	s.mu.RUnlock()
-	if ready {
+	if s.prepared(isLivePublication) != nil {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.writes != nil {
-		return nil
-	}
-	writes := make(map[string]*sql.Stmt)
-	for _, query := range []string{
-		s.dialect.unlessThere(insertSpent), isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
-		updateStanding, selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
-	} {
-		stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
-		if err != nil {
-			return err
+	return s.prepareOnce(ctx, "writes", func(ctx context.Context) error {
+		if s.prepared(isLivePublication) != nil {
+			return nil
 		}
-		writes[query] = stmt
-	}
-	s.writes = writes
-	return nil
+		writes := make(map[string]*sql.Stmt)
+		for _, query := range []string{
+			s.dialect.unlessThere(insertSpent), isLivePublication, takenLicenses, insertLicense, selectLicense + s.dialect.forUpdate, updateLicense,
+			updateStanding, selectDevice, insertEvent, selectEvents, addToCounter, addLicenseOfUser,
+		} {
+			stmt, err := s.writer.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
+			if err != nil {
+				return err
+			}
+			writes[query] = stmt
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.writes = writes
+		return nil
+	})
+}
+
+// prepareOnce prepares statements, once for all who want the same ones. Nobody may
+// hold s.mu meanwhile, which transactions need to go on: it takes a connection, and
+// those that there are can all wait for one of the transactions. To prepare a
+// statement twice and close one of the two would be no better, since that waits
+// for whoever uses the connection by then.
+func (s *Store) prepareOnce(ctx context.Context, name string, prepare func(context.Context) error) error {
+	_, err, _ := s.preparing.Do(name, func() (any, error) {
+		ctx, cancel := s.bound(context.WithoutCancel(ctx)) // others wait for it, too
+		defer cancel()
+		return nil, prepare(ctx)
+	})
+	return err
 }
 
 func (s *Store) prepared(query string) *sql.Stmt {
@@ -222,16 +235,20 @@ func (tx) observed(string, time.Time) {}
 // are prepared once; there are only so many, since filters change values and
 // not texts.
 func (s *Store) query(ctx context.Context, query string, args ...any) (rows, error) {
-	s.mu.RLock()
-	stmt := s.reads[query]
-	s.mu.RUnlock()
+	stmt := s.preparedRead(query)
 	if stmt == nil {
-		var err error
-		if stmt, err = s.prepareRead(ctx, query); err != nil {
+		if err := s.prepareRead(ctx, query); err != nil {
 			return nil, err
 		}
+		stmt = s.preparedRead(query)
 	}
 	return rowsOf(stmt.QueryContext(ctx, args...))
+}
+
+func (s *Store) preparedRead(query string) *sql.Stmt {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.reads[query]
 }
 
 // keyed returns what finds rows by a key, a few at most. It does so faster than
@@ -243,18 +260,20 @@ func (s *Store) keyed() querier {
 	return s
 }
 
-func (s *Store) prepareRead(ctx context.Context, query string) (*sql.Stmt, error) {
-	stmt, err := s.reader.PrepareContext(ctx, s.dialect.text(query))
-	if err != nil {
-		return nil, err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if other := s.reads[query]; other != nil { // prepared meanwhile
-		return other, stmt.Close() //nolint:sqlclosecheck // one of the two is kept
-	}
-	s.reads[query] = stmt
-	return stmt, nil
+func (s *Store) prepareRead(ctx context.Context, query string) error {
+	return s.prepareOnce(ctx, query, func(ctx context.Context) error {
+		if s.preparedRead(query) != nil {
+			return nil
+		}
+		stmt, err := s.reader.PrepareContext(ctx, s.dialect.text(query)) //nolint:sqlclosecheck // closed with the database
+		if err != nil {
+			return err
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.reads[query] = stmt
+		return nil
+	})
 }
 
 // A querier runs statements that return rows: a Store or a tx. failure says what

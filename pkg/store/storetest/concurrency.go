@@ -482,3 +482,38 @@ func testDeepPages(t *testing.T, impl Implementation) {
 		}
 	}
 }
+
+// testFirstQueries has every connection of a server that has just started wait for
+// one transaction, that which counts the licenses of a user, while statements are
+// prepared that nobody has used yet. Whoever prepares one must keep nobody from
+// going on with a transaction.
+func testFirstQueries(t *testing.T, impl Implementation) {
+	db := impl.New(t)
+	mustCreate(t, open(t, db.DSN), publication(1))
+	const rounds = 8
+	for round := range rounds {
+		s := open(t, db.DSN)
+		create := func(n int) error {
+			l := license(round*(goroutines+1)+n, uuid(1))
+			l.UserID = "the same"
+			_, err := s.CreateLicense(t.Context(), l)
+			return err
+		}
+		if err := create(goroutines); err != nil {
+			t.Fatal(err)
+		}
+		inParallel(t, func(ctx context.Context, n int) error {
+			if _, err := s.Publication(ctx, uuid(1)); err != nil {
+				return err
+			}
+			return create(n)
+		})
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := int64(rounds * (goroutines + 1))
+	if got, err := open(t, db.DSN).CountLicenses(t.Context(), store.LicenseFilter{UserID: "the same"}); err != nil || got != want {
+		t.Errorf("%d licenses, %v, want %d", got, err, want)
+	}
+}

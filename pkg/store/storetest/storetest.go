@@ -53,6 +53,7 @@ func Run(t *testing.T, impl Implementation) {
 		"license moves":     testUpdateLicense,
 		"invalid fields":    testInvalid,
 		"goroutines":        testGoroutines,
+		"first queries":     testFirstQueries,
 		"processes":         testProcesses,
 		"killed process":    testKilled,
 		"sealed keys":       testSealed,

@@ -235,12 +235,12 @@ func (tx) observed(string, time.Time) {}
 // are prepared once; there are only so many, since filters change values and
 // not texts.
 func (s *Store) query(ctx context.Context, query string, args ...any) (rows, error) {
-	stmt := s.preparedRead(query)
+	stmt := s.preparedRead(query) //nolint:sqlclosecheck // closed with the database
 	if stmt == nil {
 		if err := s.prepareRead(ctx, query); err != nil {
 			return nil, err
 		}
-		stmt = s.preparedRead(query)
+		stmt = s.preparedRead(query) //nolint:sqlclosecheck // as above
 	}
 	return rowsOf(stmt.QueryContext(ctx, args...))
 }

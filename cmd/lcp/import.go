@@ -51,7 +51,7 @@ or not all of it, is printed with the reason.
 The encryption profile is not in those databases: licenses get license.profile of the
 configuration.`,
 		Example: `  lcp import sqlite3:///var/lib/lcpserver/lcp.sqlite --dry-run
-  lcp import 'mysql://lcp:secret@tcp(db.example.com:3306)/lcp' --status-from 'mysql://lcp:secret@tcp(db.example.com:3306)/lsd'`,
+  LCP_IMPORT_FROM="$(cat lcp.dsn)" LCP_IMPORT_STATUS_FROM="$(cat lsd.dsn)" lcp import`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.from = strings.Join(args, "")

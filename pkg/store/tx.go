@@ -116,6 +116,7 @@ func (s *Store) failure(ctx context.Context, err error) error {
 func isClosed(err error) bool {
 	var netErr net.Error
 	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, io.EOF) ||
+		errors.Is(err, sql.ErrTxDone) || // it was given up, since the server did not answer
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &netErr) || err.Error() == "sql: database is closed"
 }
 

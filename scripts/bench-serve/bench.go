@@ -151,16 +151,22 @@ func (l *idList) add(_ int64, body []byte) {
 
 var authorization = "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password)) + "\r\n"
 
+// buyer is who asks for the n-th license: all of them have bought something.
+func buyer(n int64) string { return storetest.FilledUser(int(n) % 100_000) }
+
 func (b *bench) measureLicenses(ctx context.Context, s *server, db *database, k keyKind, made *idList) error {
-	body := fmt.Sprintf(`{"publication_id":%q,"user_id":"user-0000001","user_name":"John Doe","user_email":"test@company.com",`+
+	body := fmt.Sprintf(`{"publication_id":%q,"user_id":%q,"user_name":"John Doe","user_email":"test@company.com",`+
 		`"user_encrypted":["name","email"],"end":%q,"copy":20000,"print":100,"text_hint":"A textual hint for your passphrase.",`+
 		`"pass_hash":"FAEB00CA518BEA7CB11A7EF31FB6183B489B1B6EADB792BEC64A03B3F6FF80A8"}`,
-		storetest.FilledPublication(0), now().AddDate(0, 1, 0).UTC().Format(time.RFC3339))
+		storetest.FilledPublication(0), buyer(0), now().AddDate(0, 1, 0).UTC().Format(time.RFC3339))
 	text := "POST /licenses HTTP/1.1\r\nHost: x\r\n" + authorization + "Content-Type: application/json\r\nContent-Length: " +
 		strconv.Itoa(len(body)) + "\r\n\r\n" + body
+	before, after, _ := strings.Cut(text, buyer(0))
 	for _, n := range b.connections {
 		l := load{address: s.address, pid: s.cmd.Process.Pid, connections: n, duration: b.duration, want: http.StatusCreated, answered: made.add}
-		l.request = func(dst []byte, _ int64) []byte { return append(dst, text...) }
+		l.request = func(dst []byte, n int64) []byte {
+			return append(append(append(dst, before...), buyer(n)...), after...)
+		}
 		r, err := l.run(ctx)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/delivery"
@@ -40,14 +41,15 @@ func (b *bench) shareSecret(ctx context.Context, db *database) error {
 // measureTokens measures licenses that tokens authorize, beside the rate of those
 // of the License API. Tokens are signed before.
 func (b *bench) measureTokens(ctx context.Context, s *server, db *database, k keyKind, connections int, plain rate) error {
-	crt := fmt.Appendf(nil, `{"assetId":%q,"profile":{"type":"rental","relativeExpiration":"P1M"},"lcp":{"copy":20000,"print":100},`+
-		`"user":{"id":"user-0000001","name":"John Doe","email":"test@company.com","encrypted":["name","email"]},`+
+	crt := fmt.Sprintf(`{"assetId":%q,"profile":{"type":"rental","relativeExpiration":"P1M"},"lcp":{"copy":20000,"print":100},`+
+		`"user":{"id":%q,"name":"John Doe","email":"test@company.com","encrypted":["name","email"]},`+
 		`"textHint":"A textual hint for your passphrase.","passHash":"faeb00ca518bea7cb11a7ef31fb6183b489b1b6eadb792bec64a03b3f6ff80a8"}`,
-		storetest.FilledPublication(0))
+		storetest.FilledPublication(0), buyer(0))
+	before, after, _ := strings.Cut(crt, buyer(0))
 	requests := make([]string, connections+int(1.5*plain.perSecond*b.duration.Seconds()))
 	issued := now()
 	for i := range requests {
-		token, err := delivery.Mint(db.secret, delivery.Claims{ID: rand.Text(), IssuedAt: issued}, crt)
+		token, err := delivery.Mint(db.secret, delivery.Claims{ID: rand.Text(), IssuedAt: issued}, []byte(before+buyer(int64(i))+after))
 		if err != nil {
 			return err
 		}

@@ -68,6 +68,7 @@ func (a *app) serve(ctx context.Context, migrate bool) error {
 		return err
 	}
 	defer keepHeapRoom()()
+	defer spareProcessor()()
 	log := slog.New(slog.NewJSONHandler(a.err, &slog.HandlerOptions{Level: logLevel(c.LogLevel)}))
 	pair, err := a.provider(c)
 	if err != nil {

@@ -38,11 +38,12 @@ func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queu
 
 // hasRoom says whether one more can sign beside others, for so many who want a
 // signature: on all processors, or only on half of them as long as no batch would
-// be full. The more there are at a time, the fewer of them are.
+// be full. The more there are at a time, the fewer of them are. The scheduler may
+// have been told of more processors than there are, which sign no faster.
 func (q *queue) hasRoom(others, wanted int) bool {
-	processors := runtime.GOMAXPROCS(0)
+	processors := min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	if wanted < q.batch {
-		processors = (processors + 1) / 2
+		processors = max(processors/2, 1)
 	}
 	return others < processors
 }

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 )
 
@@ -98,7 +97,7 @@ type Summary struct {
 // Run imports publications, then licenses. Faults of records are told to Each; the
 // error is that of a database, of Each, or of ctx. What is done is done.
 func (im *Import) Run(ctx context.Context) (Summary, error) {
-	r := run{Import: im}
+	r := run{Import: im, promised: make(map[string]bool)}
 	err := batches(ctx, im.Source.Publications, r.publications)
 	if err == nil {
 		err = batches(ctx, im.Source.Licenses, r.licenses)
@@ -191,9 +190,6 @@ func (r *run) publication(p *store.Publication, result store.Import) error {
 		return r.failed("publication", p.UUID, result.Err)
 	}
 	if r.DryRun && result.Verdict == store.Created {
-		if r.promised == nil {
-			r.promised = make(map[string]bool)
-		}
 		r.promised[p.UUID] = true
 	}
 	if result.Verdict == store.Created {
@@ -252,7 +248,7 @@ func (r *run) license(l *License, result store.Import) error {
 		return r.failed("license", l.UUID, result.Err)
 	case store.Created:
 		r.sum.Unseen += one(l.Unseen)
-		r.sum.Recounted += one(l.Devices != l.registered())
+		r.sum.Recounted += one(l.Devices != int64(l.Registered()))
 	case store.Kept, store.Gone:
 		return nil
 	default:
@@ -262,17 +258,6 @@ func (r *run) license(l *License, result store.Import) error {
 	}
 	r.sum.Licenses.Incomplete++
 	return r.Each(Record{Type: "license", ID: l.UUID, Result: Incomplete, Lost: l.Lost})
-}
-
-// registered is how many devices are, by what happened to the license.
-func (l *License) registered() int64 {
-	devices := make(map[string]bool)
-	for _, e := range l.Events {
-		if e.Type == status.EventRegister {
-			devices[e.DeviceID] = true
-		}
-	}
-	return int64(len(devices))
 }
 
 func (r *run) failed(kind, id string, err error) error {

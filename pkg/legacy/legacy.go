@@ -54,6 +54,16 @@ func (l *License) settle() {
 	}
 }
 
+// add adds an event of a type that may be "" for one that is not known.
+func (l *License) add(r *row, kind string) {
+	e, err := r.event(kind)
+	if err != nil {
+		l.Lost = append(l.Lost, err.Error())
+		return
+	}
+	l.Events = append(l.Events, e)
+}
+
 // A Source is what another license server keeps.
 type Source struct {
 	schema schema

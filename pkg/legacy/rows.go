@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lcp-tools/lcp/pkg/lcpcrypto"
+	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
 	"github.com/lcp-tools/lcp/pkg/wire"
 )
@@ -34,6 +35,7 @@ type column struct {
 type query struct {
 	db      *store.Foreign
 	columns []column
+	key     int // how many of the first columns, which no two rows have the same, order them in pages
 	from    string
 }
 
@@ -67,16 +69,15 @@ func (q *query) rows(ctx context.Context, tail string, args ...any) ([]row, erro
 	return all, found.Err()
 }
 
-// pages yields all rows in the order of a key: so many first columns of the
-// query, which no two rows have the same. Each page is a query of its own.
-func (q *query) pages(ctx context.Context, key int) iter.Seq2[[]row, error] {
+// pages yields all rows in the order of the key. Each page is a query of its own.
+func (q *query) pages(ctx context.Context) iter.Seq2[[]row, error] {
 	return func(yield func([]row, error) bool) {
-		names := make([]string, key)
-		for i, c := range q.columns[:key] {
+		names := make([]string, q.key)
+		for i, c := range q.columns[:q.key] {
 			names[i] = c.text
 		}
 		order := " ORDER BY " + strings.Join(names, ", ") + " LIMIT " + strconv.Itoa(pageSize)
-		after := " WHERE (" + strings.Join(names, ", ") + ") > (?" + strings.Repeat(", ?", key-1) + ")"
+		after := " WHERE (" + strings.Join(names, ", ") + ") > (?" + strings.Repeat(", ?", q.key-1) + ")"
 		page, err := q.rows(ctx, order)
 		for {
 			if err != nil {
@@ -86,7 +87,7 @@ func (q *query) pages(ctx context.Context, key int) iter.Seq2[[]row, error] {
 			if len(page) == 0 || !yield(page, nil) || len(page) < pageSize {
 				return
 			}
-			page, err = q.rows(ctx, after+order, page[len(page)-1].cells[:key]...)
+			page, err = q.rows(ctx, after+order, page[len(page)-1].cells[:q.key]...)
 		}
 	}
 }
@@ -104,6 +105,15 @@ func (q *query) lookup(ctx context.Context, name string, values []any, order str
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// grouped returns rows by what they have in a column, in their order.
+func grouped(rows []row, name string) map[string][]row {
+	groups := make(map[string][]row)
+	for _, r := range rows {
+		groups[r.text(name)] = append(groups[r.text(name)], r)
+	}
+	return groups
 }
 
 // count returns how many rows a table has.
@@ -218,6 +228,15 @@ func (r *row) contentKey(name string) lcpcrypto.ContentKey {
 	return key
 }
 
+// address returns a URL, or "" for what is none.
+func address(text string) string {
+	text = strings.ReplaceAll(strings.TrimSpace(text), " ", "%20")
+	if !wire.IsURL(text) {
+		return ""
+	}
+	return text
+}
+
 // checksum returns a SHA-256 in hexadecimal digits. The LCP Server v2 lets it be
 // given in base64, too. What is neither is left out.
 func (r *row) checksum(name string) string {
@@ -250,7 +269,7 @@ func (r *row) event(kind string) (store.Event, error) {
 		r.fault("timestamp", "is missing")
 	case kind == "":
 		r.fault("type", "%q is not known", r.text("type"))
-	case kind == "register" && e.DeviceID == "":
+	case kind == status.EventRegister && e.DeviceID == "":
 		r.fault("device_id", "is missing: a registration names a device")
 	case len([]rune(e.DeviceID)) > maxName:
 		r.fault("device_id", "is longer than %d characters", maxName)

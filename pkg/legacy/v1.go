@@ -15,10 +15,9 @@ import (
 // location is a URL or, where the server itself stored the file, the name that the
 // file had. Copy and print are NULL for no limit.
 type v1 struct {
-	records              *store.Foreign
-	books, loans         query // content, license
-	statuses, happens    query // license_status, event, of the status server
-	bookOrder, loanOrder int   // how many columns order them
+	records           *store.Foreign
+	books, loans      query // content, license
+	statuses, happens query // license_status, event, of the status server
 }
 
 // v1States are the states of license_status, one bit each.
@@ -63,15 +62,16 @@ func openV1(ctx context.Context, records, statuses *store.Foreign, have map[stri
 			return nil, err
 		}
 	}
-	v := &v1{records: records, bookOrder: 1, loanOrder: 2}
-	bookKey, loanKey := []column(nil), []column{{"issued", "l.issued"}}
+	v := &v1{records: records}
+	// By their identifiers, of licenses within the dates of issue, where nothing
+	// tells in which order they came.
+	bookKey, loanKey, loanOrder := []column(nil), []column{{"issued", "l.issued"}}, 2
 	if arrival := records.Arrival(); arrival != "" {
-		bookKey, loanKey = []column{{"arrival", "c." + arrival}}, []column{{"arrival", "l." + arrival}}
-		v.loanOrder = 1
+		bookKey, loanKey, loanOrder = []column{{"arrival", "c." + arrival}}, []column{{"arrival", "l." + arrival}}, 1
 	}
-	v.books = query{db: records, from: "content c", columns: slices.Concat(bookKey,
+	v.books = query{db: records, from: "content c", key: 1, columns: slices.Concat(bookKey,
 		books.columns("c", "id", "encryption_key", "location", "length", "sha256", "type"))}
-	v.loans = query{db: records, from: "license l", columns: slices.Concat(loanKey,
+	v.loans = query{db: records, from: "license l", key: loanOrder, columns: slices.Concat(loanKey,
 		loans.columns("l", "id", "user_id", "provider", "issued", "updated", "rights_print", "rights_copy", "rights_start", "rights_end", "content_fk"))}
 	v.statuses = query{db: statuses, from: "license_status s", columns: states.columns("s", "id", "license_ref", "status", "license_updated",
 		"status_updated", "device_count", "potential_rights_end")}
@@ -89,7 +89,7 @@ func (v *v1) count(ctx context.Context) (publications, licenses int64, err error
 
 func (v *v1) publications(ctx context.Context) iter.Seq2[Publication, error] {
 	return func(yield func(Publication, error) bool) {
-		for page, err := range v.books.pages(ctx, v.bookOrder) {
+		for page, err := range v.books.pages(ctx) {
 			if err != nil {
 				yield(Publication{}, err)
 				return
@@ -115,7 +115,7 @@ func (v *v1) publications(ctx context.Context) iter.Seq2[Publication, error] {
 
 func (v *v1) licenses(ctx context.Context) iter.Seq2[License, error] {
 	return func(yield func(License, error) bool) {
-		for page, err := range v.loans.pages(ctx, v.loanOrder) {
+		for page, err := range v.loans.pages(ctx) {
 			var states map[string]*row
 			var events map[string][]row
 			if err == nil {
@@ -164,11 +164,7 @@ func (v *v1) events(ctx context.Context, states map[string]*row) (map[string][]r
 		ids = append(ids, s.cell("id"))
 	}
 	rows, err := v.happens.lookup(ctx, "license_status_fk", ids, " ORDER BY e.id")
-	events := make(map[string][]row)
-	for _, r := range rows {
-		events[r.text("license_status_fk")] = append(events[r.text("license_status_fk")], r)
-	}
-	return events, err
+	return grouped(rows, "license_status_fk"), err
 }
 
 // license returns a license with its state, nil if the status server was never

@@ -4,7 +4,6 @@ import (
 	"context"
 	"iter"
 	"slices"
-	"strings"
 
 	"github.com/lcp-tools/lcp/pkg/status"
 	"github.com/lcp-tools/lcp/pkg/store"
@@ -30,7 +29,7 @@ func openV2(db *store.Foreign, have map[string]table) (*Source, error) {
 		return nil, err
 	}
 	v := &v2{db: db, hasEvents: events.has("license_id")}
-	v.books = query{db: db, from: "publications p", columns: slices.Concat(
+	v.books = query{db: db, from: "publications p", key: 1, columns: slices.Concat(
 		books.columns("p", "id", "uuid", "created_at", "updated_at", "deleted_at", "alt_id", "content_type", "title", "description",
 			"authors", "publishers", "cover_url", "encryption_key", "size", "checksum"),
 		[]column{books.column("p", "href", "location"), books.column("p", "provider", "provider_uri"), {"alt_id_of", "NULL"}},
@@ -40,7 +39,7 @@ func openV2(db *store.Foreign, have map[string]table) (*Source, error) {
 		v.books.columns[len(v.books.columns)-1].text = "CASE WHEN p.alt_id <> '' THEN (SELECT MAX(n.id) FROM publications n " +
 			"WHERE n.alt_id = p.alt_id AND n.deleted_at IS NULL) END"
 	}
-	v.loans = query{db: db, from: "license_infos l", columns: loans.columns("l", "id", "uuid", "created_at", "updated_at", "deleted_at", "updated",
+	v.loans = query{db: db, from: "license_infos l", key: 1, columns: loans.columns("l", "id", "uuid", "created_at", "updated_at", "deleted_at", "updated",
 		"provider", "user_id", "start", "end", "max_end", "copy", "print", "status", "status_updated", "device_count", "publication_id")}
 	v.happens = query{db: db, from: "events e", columns: events.columns("e", "id", "license_id", "timestamp", "type", "device_name", "device_id")}
 	return &Source{schema: v, name: "LCP Server v2"}, nil
@@ -56,7 +55,7 @@ func (v *v2) count(ctx context.Context) (publications, licenses int64, err error
 
 func (v *v2) publications(ctx context.Context) iter.Seq2[Publication, error] {
 	return func(yield func(Publication, error) bool) {
-		for page, err := range v.books.pages(ctx, 1) {
+		for page, err := range v.books.pages(ctx) {
 			if err != nil {
 				yield(Publication{}, err)
 				return
@@ -86,18 +85,9 @@ func (v *v2) publication(r *row) Publication {
 	return p
 }
 
-// address returns a URL, or "" for what is none.
-func address(text string) string {
-	text = strings.ReplaceAll(strings.TrimSpace(text), " ", "%20")
-	if !wire.IsURL(text) {
-		return ""
-	}
-	return text
-}
-
 func (v *v2) licenses(ctx context.Context) iter.Seq2[License, error] {
 	return func(yield func(License, error) bool) {
-		for page, err := range v.loans.pages(ctx, 1) {
+		for page, err := range v.loans.pages(ctx) {
 			var events map[string][]row
 			if err == nil {
 				events, err = v.events(ctx, page)
@@ -125,11 +115,7 @@ func (v *v2) events(ctx context.Context, page []row) (map[string][]row, error) {
 		ids[i] = page[i].text("uuid")
 	}
 	rows, err := v.happens.lookup(ctx, "license_id", ids, " ORDER BY e.id")
-	events := make(map[string][]row)
-	for _, r := range rows {
-		events[r.text("license_id")] = append(events[r.text("license_id")], r)
-	}
-	return events, err
+	return grouped(rows, "license_id"), err
 }
 
 func (v *v2) license(r *row, events []row) License {
@@ -145,7 +131,7 @@ func (v *v2) license(r *row, events []row) License {
 		l.Deleted, l.Changed = true, deleted
 	}
 	l.Devices, _ = r.number("device_count")
-	if !isState(l.Status) {
+	if _, err := status.ParseState(l.Status); err != nil {
 		r.fault("status", "%q is not known", l.Status)
 	}
 	for i := range events {
@@ -162,24 +148,4 @@ func (v *v2) license(r *row, events []row) License {
 	l.settle()
 	l.Fault = r.err()
 	return l
-}
-
-// isState reports whether a license can have a status.
-func isState(text string) bool {
-	switch status.State(text) {
-	case status.Ready, status.Active, status.Expired, status.Returned, status.Revoked, status.Cancelled:
-		return true
-	default:
-		return false
-	}
-}
-
-// add adds an event of a type that may be "" for one that is not known.
-func (l *License) add(r *row, kind string) {
-	e, err := r.event(kind)
-	if err != nil {
-		l.Lost = append(l.Lost, err.Error())
-		return
-	}
-	l.Events = append(l.Events, e)
 }

@@ -47,19 +47,26 @@ func (f *ForeignLicense) prepare() error {
 		return err
 	}
 	f.Events = slices.Clone(f.Events)
-	devices := make(map[string]bool)
 	for i := range f.Events {
 		e := &f.Events[i]
 		if err := checkEvent(e); err != nil {
 			return fmt.Errorf("event %d: %w", i+1, err)
 		}
 		e.At = e.At.UTC().Truncate(time.Millisecond)
+	}
+	f.DeviceCount = f.Registered()
+	return nil
+}
+
+// Registered returns how many devices are, by what happened to the license.
+func (f *ForeignLicense) Registered() int {
+	devices := make(map[string]bool)
+	for _, e := range f.Events {
 		if e.Type == status.EventRegister {
 			devices[e.DeviceID] = true
 		}
 	}
-	f.DeviceCount = len(devices)
-	return nil
+	return len(devices)
 }
 
 // changed is when the other server last changed the license.
@@ -257,7 +264,7 @@ var (
 		"play_duration, uuid", inserts: true}
 	historyRows = rowWriter{table: "license_events", key: "license_seq, number, type, device_id, device_name, at", inserts: true}
 	userRows    = rowWriter{table: "license_users", key: "user_id", values: []string{"licenses"}, adds: true}
-	newUserRows = rowWriter{table: "license_users", key: "user_id, licenses", inserts: true, unlessThere: true}
+	newUserRows = rowWriter{table: "license_users", key: "user_id, licenses", unlessThere: true}
 )
 
 // apply writes what was decided.

@@ -25,7 +25,7 @@ import (
 func (s *Store) ImportPublications(ctx context.Context, batch []Publication, dryRun bool) ([]Import, error) {
 	var results []Import
 	err := s.write(ctx, func(t tx) error {
-		im := publicationImport{s: s, t: t, batch: slices.Clone(batch), results: make([]Import, len(batch)), now: s.time()}
+		im := publicationImport{t: t, batch: slices.Clone(batch), results: make([]Import, len(batch)), now: s.time()}
 		if err := im.decide(ctx); err != nil {
 			return err
 		}
@@ -43,7 +43,6 @@ func (s *Store) ImportPublications(ctx context.Context, batch []Publication, dry
 
 // A publicationImport is a batch of publications on its way in.
 type publicationImport struct {
-	s       *Store
 	t       tx
 	now     time.Time
 	batch   []Publication           // what each will be
@@ -94,8 +93,8 @@ func (im *publicationImport) find(ctx context.Context) error {
 	}
 	im.known, im.holders = make(map[string]*Publication), make(map[string]string)
 	err := inChunks(distinct(uuids), func(part []string) error {
-		query := selectKnownPublications + placeholders(len(part)) + im.s.dialect.forUpdate
-		rows, err := selectAll(ctx, im.t, im.s.scanPublication, query, anys(part)...)
+		query := selectKnownPublications + placeholders(len(part)) + im.t.s.dialect.forUpdate
+		rows, err := selectAll(ctx, im.t, im.t.s.scanPublication, query, anys(part)...)
 		for i := range rows {
 			im.known[rows[i].record.UUID] = &rows[i].record
 		}
@@ -201,14 +200,14 @@ func (im *publicationImport) apply(ctx context.Context) error {
 		p := &im.batch[i]
 		switch im.results[i].Verdict {
 		case Created:
-			rows = append(rows, im.s.publicationArgs(p))
+			rows = append(rows, im.t.s.publicationArgs(p))
 		case Updated:
 			known := im.known[p.UUID]
 			im.t.tally.publication(known, -1)
-			if err := im.s.noteReplacement(ctx, im.t, known, p); err != nil {
+			if err := im.t.s.noteReplacement(ctx, im.t, known, p); err != nil {
 				return err
 			}
-			if err := im.t.exec(ctx, updatePublication, im.s.publicationArgs(p)...); err != nil {
+			if err := im.t.exec(ctx, updatePublication, im.t.s.publicationArgs(p)...); err != nil {
 				return err
 			}
 		default:

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 )
 
@@ -30,6 +31,9 @@ func OpenForeign(ctx context.Context, dsn string) (*Foreign, error) {
 	db, err := d.openForeign(ctx, name.source)
 	if err != nil {
 		return nil, fmt.Errorf("open database %q: %w", name.shown, err)
+	}
+	if err := db.PingContext(ctx); err != nil {
+		return nil, fmt.Errorf("open database %q: %w", name.shown, errors.Join(err, db.Close()))
 	}
 	return &Foreign{db, d, name.shown}, nil
 }

@@ -13,17 +13,6 @@ import (
 	"github.com/lcp-tools/lcp/pkg/metering"
 )
 
-// A rowWriter writes rows of a table, several with one statement.
-type rowWriter struct {
-	table   string
-	key     string   // columns
-	values  []string // the other columns
-	adds    bool     // values are added to those of a row that is there, and do not replace them
-	inserts bool     // there is no such row
-	// unlessThere says, with inserts, that rows which are there stay as they are.
-	unlessThere bool
-}
-
 var (
 	rollupRows = rowWriter{
 		table: "usage_rollup", key: "key_id, month, of_month, group_id, publication_id", adds: true,
@@ -39,51 +28,6 @@ var (
 		values: []string{"content", "at", "user_id", "publication_id", "origin_id", "device", "seconds", "status", "opened_at"},
 	}
 )
-
-// rowSizes are how many rows a statement writes, so that there are few of them.
-var rowSizes = []int{50, 10, 4, 1}
-
-// write writes rows, each of the columns of the key and then the values.
-func (w *rowWriter) write(ctx context.Context, t tx, rows [][]any) error {
-	_, err := w.writeCount(ctx, t, rows)
-	return err
-}
-
-// writeCount is write, and returns how many rows were changed or inserted.
-func (w *rowWriter) writeCount(ctx context.Context, t tx, rows [][]any) (changed int64, err error) {
-	for len(rows) > 0 {
-		i := slices.IndexFunc(rowSizes, func(size int) bool { return size <= len(rows) })
-		n := rowSizes[i]
-		some, err := t.execCount(ctx, w.statement(t.s.dialect, n), slices.Concat(rows[:n]...)...)
-		if err != nil {
-			return changed, err
-		}
-		changed, rows = changed+some, rows[n:]
-	}
-	return changed, nil
-}
-
-// statement returns the one that writes n rows.
-func (w *rowWriter) statement(d *dialect, n int) string {
-	columns := append(strings.Split(w.key, ", "), w.values...)
-	row := placeholders(len(columns))
-	query := "INSERT INTO " + w.table + " (" + strings.Join(columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, n-1)
-	switch {
-	case w.unlessThere:
-		return d.unlessThere(query)
-	case w.inserts:
-		return query
-	}
-	clause, fresh := d.upsert(w.key)
-	changes := make([]string, len(w.values))
-	for i, v := range w.values {
-		changes[i] = v + " = " + fresh(v)
-		if w.adds {
-			changes[i] = v + " = " + w.table + "." + v + " + " + fresh(v)
-		}
-	}
-	return query + clause + strings.Join(changes, ", ")
-}
 
 func compareCells(a, b cell) int {
 	return cmp.Or(cmp.Compare(a.month, b.month), cmp.Compare(a.of, b.of), cmp.Compare(a.group, b.group), cmp.Compare(a.publication, b.publication))

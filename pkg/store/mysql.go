@@ -123,20 +123,13 @@ func connectMySQL(config *mysql.Config) (*sql.DB, error) {
 	return db, nil
 }
 
-func openForeignMySQL(ctx context.Context, dsn string) (*sql.DB, error) {
+func openForeignMySQL(_ context.Context, dsn string) (*sql.DB, error) {
 	config, err := parseMySQL(dsn)
 	if err != nil {
 		return nil, err
 	}
 	config.ParseTime = true
-	db, err := connectMySQL(config)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
+	return connectMySQL(config)
 }
 
 // lockMySQL waits until nobody else migrates the database. Locks are those of

@@ -94,13 +94,7 @@ func openPostgres(_ context.Context, dsn string) (writer, reader *sql.DB, err er
 
 func openForeignPostgres(ctx context.Context, dsn string) (*sql.DB, error) {
 	_, db, err := openPostgres(ctx, dsn)
-	if err != nil {
-		return nil, err
-	}
-	if err := db.PingContext(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
+	return db, err
 }
 
 // limitConnections bounds the connections to a server, and keeps those that are

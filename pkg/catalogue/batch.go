@@ -83,7 +83,7 @@ type batchRun struct {
 
 	mu   sync.Mutex
 	sum  Summary
-	gone time.Time // since when a server is
+	gone time.Time // since when a server is, with nothing done; zero if none is
 }
 
 // feed hands out the items until they end, or no more are wanted.
@@ -150,7 +150,7 @@ func (r *batchRun) end(job int, rec Record, err error) {
 		r.gone = time.Time{}
 	default:
 		r.sum.Failed++
-		if !r.sum.GaveUp && (r.sum.Failed == r.MaxFailures || r.isGone(err)) {
+		if !r.sum.GaveUp && (r.sum.Failed == r.MaxFailures || r.goneTooLong(err)) {
 			r.sum.GaveUp = true
 			close(r.stop)
 		}
@@ -158,17 +158,17 @@ func (r *batchRun) end(job int, rec Record, err error) {
 	r.watch.End(job, rec, err)
 }
 
-// isGone reports whether a server is gone for good.
-func (r *batchRun) isGone(err error) bool {
-	switch now := r.Worker.Now(); {
-	case r.Gone == nil || !r.Gone(err):
+// goneTooLong notes whether an error says that a server is gone, and reports
+// whether it has been for patience.
+func (r *batchRun) goneTooLong(err error) bool {
+	if r.Gone == nil || !r.Gone(err) {
 		return false
-	case r.gone.IsZero():
-		r.gone = now
-		return false
-	default:
-		return now.Sub(r.gone) >= patience
 	}
+	now := r.Worker.Now()
+	if r.gone.IsZero() {
+		r.gone = now
+	}
+	return now.Sub(r.gone) >= patience
 }
 
 // CoresPerJob shares the cores among so many jobs, and lets each overlap its

@@ -42,7 +42,7 @@ func TestCheckpointBesideWriters(t *testing.T) {
 	writeMany(t, s, 100)
 	before := moved(t, s)
 	writeMany(t, s, 2*checkpointEvery)
-	s.group.move.pause()() // until it is done
+	s.group.checkpoints.pause()() // until it is done
 	if after := moved(t, s); after < before+checkpointEvery*50 {
 		t.Errorf("the database has grown from %d to %d bytes by %d entries", before, after, 2*checkpointEvery)
 	}
@@ -50,12 +50,12 @@ func TestCheckpointBesideWriters(t *testing.T) {
 		t.Errorf("%d entries, want %d", n, 100+2*checkpointEvery)
 	}
 	// Closing waits for it, and closes its connection.
-	s.group.move.operations.Store(checkpointEvery)
+	s.group.checkpoints.operations.Store(checkpointEvery)
 	writeMany(t, s, 50)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if s.group.move.conn != nil {
+	if s.group.checkpoints.conn != nil {
 		t.Error("a connection stays open")
 	}
 }
@@ -65,7 +65,7 @@ func TestCheckpointFails(t *testing.T) {
 	t.Parallel()
 	s := openFile(t)
 	writeMany(t, s, 50)
-	c := s.group.move
+	c := s.group.checkpoints
 	uri := c.uri
 	c.uri = "file:/nowhere/at/all?mode=rw"
 	c.operations.Store(checkpointEvery)

@@ -30,11 +30,11 @@ const maxGroup = 128
 // learns of the success of an operation that is not on the disk; that somebody
 // else sees its effect a moment earlier does no harm.
 type group struct {
-	s    *Store
-	uri  string        // of the database
-	turn chan struct{} // holds one value while somebody is at work
-	log  *walSync
-	move *checkpointer
+	s           *Store
+	uri         string        // of the database
+	turn        chan struct{} // holds one value while somebody is at work
+	log         *walSync
+	checkpoints *checkpointer
 
 	// Of whoever has the turn.
 	conn   *rawsqlite.Conn // the one that writes; nil before the first transaction and after a fault
@@ -54,7 +54,7 @@ type operation struct {
 }
 
 func newGroup(s *Store, uri string) *group {
-	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync(), move: newCheckpointer(uri)}
+	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync(), checkpoints: newCheckpointer(uri)}
 }
 
 // write runs an operation, or has it run. It returns once that is over: when
@@ -134,7 +134,7 @@ func (g *group) finish(batch []*operation, committed int64) {
 		}
 		close(op.done)
 	}
-	g.move.count(len(batch))
+	g.checkpoints.count(len(batch))
 }
 
 // errSpoiled says that an operation failed after it had written: what it left
@@ -303,7 +303,7 @@ func (g *group) connect() (err error) {
 	if !g.log.damaged.Load() {
 		return nil
 	}
-	defer g.move.pause()()
+	defer g.checkpoints.pause()()
 	return g.log.heal(g.conn)
 }
 
@@ -328,7 +328,7 @@ func (g *group) close() error {
 		return nil
 	}
 	g.closed = true
-	g.move.close()
+	g.checkpoints.close()
 	if g.conn == nil {
 		return nil
 	}

@@ -6,7 +6,7 @@
 // Registers: Z0 to Z23 are columns, Z24 is a limb of y, Z26 one of x or n, Z27 is
 // -1/n, Z28 to Z31 are the multiples of n that clear four columns. R10 points to
 // the columns in memory, SI to limbs of x, R8 to those of n, DX to those of y. R11
-// is how many quarters of x, of four limbs each, are left out of the products.
+// is how many parts of x, of four limbs each, are left out of the products.
 
 // PRODUCT adds the product of two limbs to the column of its low and of its
 // high half.
@@ -126,6 +126,15 @@ done:
 	VMOVDQU64 Z18, 1152(R10)   \
 	VMOVDQU64 Z19, 1216(R10)
 
+// TWICE puts twice a limb at off, with the bit from the limb below in Z20, where it
+// leaves that for the limb above.
+#define TWICE(limb, off) \
+	VPSLLQ    $1, limb, Z12   \
+	VPANDQ    Z25, Z12, Z12   \
+	VPORQ     Z20, Z12, Z12   \
+	VPSRLQ    $51, limb, Z20  \
+	VMOVDQU64 Z12, off(DI)
+
 // func mulLanes(z, x, y, n, inverse *lanes, blocks int)
 //
 // On the stack are 80 columns, and 41 limbs of twice x.
@@ -225,26 +234,10 @@ within:
 	VMOVDQU64   Z6, 384(R10)
 	VMOVDQU64   Z7, 448(R10)
 
-	VPSLLQ    $1, Z8, Z12
-	VPANDQ    Z25, Z12, Z12
-	VPORQ     Z20, Z12, Z12
-	VPSRLQ    $51, Z8, Z20
-	VMOVDQU64 Z12, 0(DI)
-	VPSLLQ    $1, Z9, Z12
-	VPANDQ    Z25, Z12, Z12
-	VPORQ     Z20, Z12, Z12
-	VPSRLQ    $51, Z9, Z20
-	VMOVDQU64 Z12, 64(DI)
-	VPSLLQ    $1, Z10, Z12
-	VPANDQ    Z25, Z12, Z12
-	VPORQ     Z20, Z12, Z12
-	VPSRLQ    $51, Z10, Z20
-	VMOVDQU64 Z12, 128(DI)
-	VPSLLQ    $1, Z11, Z12
-	VPANDQ    Z25, Z12, Z12
-	VPORQ     Z20, Z12, Z12
-	VPSRLQ    $51, Z11, Z20
-	VMOVDQU64 Z12, 192(DI)
+	TWICE(Z8, 0)
+	TWICE(Z9, 64)
+	TWICE(Z10, 128)
+	TWICE(Z11, 192)
 	ADDQ $256, SI
 	ADDQ $256, DI
 	ADDQ $512, R10
@@ -253,7 +246,6 @@ within:
 	VMOVDQU64    Z20, (DI)
 	MOVQ         $-2, AX
 	VPBROADCASTQ AX, Z25
-	MOVQ         R12, SI
 	MOVQ         $1, R13 // more part that is left out with each group
 	MOVQ         R13, R11
 

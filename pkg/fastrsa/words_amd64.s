@@ -133,6 +133,16 @@
 	MOVQ MIDDLE, AX  \
 	ADDQ AX, TOP
 
+// EMPTY sets the columns of a group but the lowest to zero.
+#define EMPTY \
+	MOVQ BP, 8(DI)   \
+	MOVQ BP, 16(DI)  \
+	MOVQ BP, 24(DI)  \
+	MOVQ BP, 32(DI)  \
+	MOVQ BP, 40(DI)  \
+	MOVQ BP, 48(DI)  \
+	MOVQ BP, 56(DI)
+
 // LESS subtracts a word of the modulus and the borrow in CF.
 #define LESS(off) \
 	MOVQ off(DI), AX   \
@@ -159,13 +169,7 @@ TEXT ·mulWords(SB), NOSPLIT, $624-48
 	// No columns yet.
 clear:
 	MOVQ BP, 0(DI)
-	MOVQ BP, 8(DI)
-	MOVQ BP, 16(DI)
-	MOVQ BP, 24(DI)
-	MOVQ BP, 32(DI)
-	MOVQ BP, 40(DI)
-	MOVQ BP, 48(DI)
-	MOVQ BP, 56(DI)
+	EMPTY
 	ADDQ $64, DI
 	DECQ CX
 	JNZ  clear
@@ -176,13 +180,7 @@ round:
 	MOVQ TOP, AX
 	MOVQ AX, 0(DI)
 	MOVQ BP, TOP
-	MOVQ BP, 8(DI)
-	MOVQ BP, 16(DI)
-	MOVQ BP, 24(DI)
-	MOVQ BP, 32(DI)
-	MOVQ BP, 40(DI)
-	MOVQ BP, 48(DI)
-	MOVQ BP, 56(DI)
+	EMPTY
 
 	MOVQ x+8(FP), SI
 	MOVQ y+16(FP), CX

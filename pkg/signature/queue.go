@@ -17,6 +17,7 @@ import (
 // who came after them.
 type queue struct {
 	batch int // how many digests are signed in the time of one
+	most  int // can sign at a time
 	sign  func(digests [][sha256.Size]byte) ([][]byte, error)
 
 	mu      sync.Mutex
@@ -32,20 +33,20 @@ type turn struct {
 	ready  chan bool // true: it is on the one who waits to sign; false: value or err is there
 }
 
+// newQueue returns a queue that signs on all processors. The scheduler may have
+// been told of more than there are, which sign no faster.
 func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queue {
-	return &queue{batch: batch, sign: sign}
+	return &queue{batch: batch, most: min(runtime.GOMAXPROCS(0), runtime.NumCPU()), sign: sign}
 }
 
 // hasRoom says whether one more can sign beside others, for so many who want a
-// signature: on all processors, or only on half of them as long as no batch would
-// be full. The more there are at a time, the fewer of them are. The scheduler may
-// have been told of more processors than there are, which sign no faster.
+// signature: of batches that would not be full half as many are signed at a time,
+// since the more there are, the fewer are full.
 func (q *queue) hasRoom(others, wanted int) bool {
-	processors := min(runtime.GOMAXPROCS(0), runtime.NumCPU())
 	if wanted < q.batch {
-		processors = max(processors/2, 1)
+		return others < max(q.most/2, 1)
 	}
-	return others < processors
+	return others < q.most
 }
 
 // signature returns the signature of a digest. The error is that of signing, or

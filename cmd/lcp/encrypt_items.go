@@ -17,7 +17,10 @@ import (
 
 // planError makes usage errors of those that are about the command line.
 func planError(err error) error {
-	if errors.As(err, new(*catalogue.DuplicateError)) || errors.Is(err, catalogue.ErrPattern) {
+	switch {
+	case errors.As(err, new(*catalogue.DuplicateError)):
+		return &usageError{&hinted{err, "nothing was written: leave one of them out (--exclude), or say with --from which identifier each has"}}
+	case errors.Is(err, catalogue.ErrPattern):
 		return &usageError{err}
 	}
 	return err

@@ -99,8 +99,7 @@ func report(w io.Writer, err error) {
 	}
 	if h, ok := errors.AsType[*hinted](err); ok {
 		fmt.Fprintln(w, "lcp: hint:", h.hint)
-	}
-	if _, misused := errors.AsType[*usageError](err); misused {
+	} else if _, misused := errors.AsType[*usageError](err); misused {
 		fmt.Fprintln(w, "lcp: hint: the command's --help tells how to use it")
 	}
 }

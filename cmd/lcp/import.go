@@ -51,7 +51,8 @@ or not all of it, is printed with the reason.
 The encryption profile is not in those databases: licenses get license.profile of the
 configuration.`,
 		Example: `  lcp import sqlite3:///var/lib/lcpserver/lcp.sqlite --dry-run
-  LCP_IMPORT_FROM="$(cat lcp.dsn)" LCP_IMPORT_STATUS_FROM="$(cat lsd.dsn)" lcp import`,
+  # with LCP_IMPORT_FROM and LCP_IMPORT_STATUS_FROM, which may have passwords in them
+  lcp import --url https://lcp.example.com/contents`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.from = strings.Join(args, "")

@@ -63,31 +63,36 @@ func TestMulLanes(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range 1500 {
 		width := widths[i%len(widths)]
-		limbs := width / blockWords * blockLimbs
-		x, y, n, z := make(number, limbs), make(number, limbs), make(number, limbs), make(number, limbs)
-		var inverse lanes
-		for lane := range inverse {
-			m := randomModulus(r, width)
-			n.set(lane, m.n)
-			inverse[lane] = m.inverse & limbMask
+		var primes [2]prime
+		for i := range primes {
+			primes[i] = prime{randomModulus(r, width), random(r, width)}
+		}
+		l := newLanePowers(&primes, publicExponent)
+		s := l.scratch.New().(*laneScratch)
+		limbs := len(l.n)
+		x, y, z := make(number, limbs), make(number, limbs), make(number, limbs)
+		for lane := range laneCount {
 			x.set(lane, random(r, width))
 			y.set(lane, random(r, width))
 			// Factors may lie beyond the modulus, the highest limb has room for it.
 			x[limbs-1][lane] += r.Uint64N(1 << (width*64 - (limbs-1)*limbBits + 4))
 		}
-		mulLanes(&z[0], &x[0], &y[0], &n[0], &inverse, width/blockWords)
-		checkProduct(t, z, x, y, n)
-		mulLanes(&z[0], &x[0], &x[0], &n[0], &inverse, width/blockWords)
-		checkProduct(t, z, x, x, n)
-		square := slices.Clone(z)
-		mulLanes(&x[0], &x[0], &x[0], &n[0], &inverse, width/blockWords)
-		if !slices.Equal(x, square) {
-			t.Fatalf("a square in place is %x, elsewhere %x", x, square)
+		l.mul(s, z, x, y)
+		checkProduct(t, z, x, y, l.n)
+		l.mul(s, y, x, y)
+		if !slices.Equal(y, z) {
+			t.Fatalf("a product in place is %x, elsewhere %x", y, z)
+		}
+		l.sqr(s, z, x)
+		checkProduct(t, z, x, x, l.n)
+		l.sqr(s, x, x)
+		if !slices.Equal(x, z) {
+			t.Fatalf("a square in place is %x, elsewhere %x", x, z)
 		}
 	}
 }
 
-// checkProduct checks that z is x·y modulo n, as mulLanes says.
+// checkProduct checks that z is x·y modulo n, as lanePowers.mul says.
 func checkProduct(t *testing.T, z, x, y, n number) {
 	t.Helper()
 	for lane := range laneCount {

@@ -24,13 +24,52 @@ type lanes [laneCount]uint64
 // modulus.
 type number []lanes
 
-// mulLanes sets z to x·y modulo n, divided by 2^1040 once for each block, given
-// -1/n modulo 2^52. All limbs must be below 2^52, those of z are. Each number has
-// 20 limbs a block, of which there are one or two. z may be x or y. Where x and y
-// are the same it takes a fifth less, as products of two limbs occur twice.
+// Products are first had in columns, one for each limb of the result, which are
+// sums of halves of products: signed numbers of 64 bits, not yet carried.
+
+// multiplyBlocks sets 40 columns to the product of two blocks, or adds it to them.
 //
 //go:noescape
-func mulLanes(z, x, y, n, inverse *lanes, blocks int)
+func multiplyBlocks(columns, x, y *lanes, old uint64)
+
+// The lanes in which multiplyBlocks keeps what is in columns.
+const (
+	replace = 0
+	add     = 1<<laneCount - 1
+)
+
+// squareBlock sets 40 columns to the square of a block. It takes half the time of
+// a product, in which the products of different limbs occur twice.
+//
+//go:noescape
+func squareBlock(columns, x *lanes)
+
+// subtractBlocks sets d to the difference of two blocks of which one follows the
+// other: 20 limbs, and in a further one -1 where it is negative, which the limbs
+// alone do not tell, or 0.
+//
+//go:noescape
+func subtractBlocks(d, x *lanes)
+
+// addMiddle makes of the products of the lower blocks of two numbers, in columns 0
+// to 39, and of their higher blocks, in columns 40 to 79, that of the numbers. What
+// is missing, the products of a lower and a higher block, is both of them without
+// the product of the differences d and e (Karatsuba).
+//
+//go:noescape
+func addMiddle(columns, product, d, e *lanes)
+
+// clearBlock adds multiples of a block of n to 40 columns, so that the lower 20 are
+// done with: they are multiples of what they carry, and that is carried. It sets 20
+// limbs to the multiples. The inverse is -1/n modulo 2^52.
+//
+//go:noescape
+func clearBlock(columns, multiples, n, inverse *lanes)
+
+// settle sets z to the number in so many columns, which is not negative.
+//
+//go:noescape
+func settle(z, columns *lanes, limbs int)
 
 // selectLanes sets each lane of z to that of the entry of a table of tableSize
 // numbers that the lane of index names. It reads all entries.
@@ -54,6 +93,11 @@ type lanePowers struct {
 type laneScratch struct {
 	table         number // tableSize numbers, one after the other
 	power, factor number
+
+	columns   number // 40 for each block
+	multiples number // of n, a block
+	middle    number // 40 columns, of the product of the differences
+	d, e      number // differences and their signs
 }
 
 func newLanePowers(primes *[2]prime, exponent uint) *lanePowers {
@@ -64,7 +108,11 @@ func newLanePowers(primes *[2]prime, exponent uint) *lanePowers {
 		n: make(number, limbs), unit: make(number, limbs), one: make(number, limbs), square: make(number, limbs),
 	}
 	l.scratch.New = func() any {
-		return &laneScratch{table: make(number, tableSize*limbs), power: make(number, limbs), factor: make(number, limbs)}
+		return &laneScratch{
+			table: make(number, tableSize*limbs), power: make(number, limbs), factor: make(number, limbs),
+			columns: make(number, 2*limbs), multiples: make(number, blockLimbs), middle: make(number, 2*blockLimbs),
+			d: make(number, blockLimbs+1), e: make(number, blockLimbs+1),
+		}
 	}
 	for i := range primes {
 		p := &primes[i]
@@ -87,35 +135,71 @@ func (l *lanePowers) batch() int { return laneCount / 2 }
 func (l *lanePowers) private(residues [][2]words) {
 	s := l.load(residues)
 	defer l.scratch.Put(s)
-	l.fillTable(s.table, s.factor)
+	l.fillTable(s)
 	place := l.exponents[0].digits() - 1
 	l.choose(s.power, s.table, place)
 	for place--; place >= 0; place-- {
 		for range digitBits {
-			l.mul(s.power, s.power, s.power)
+			l.sqr(s, s.power, s.power)
 		}
 		l.choose(s.factor, s.table, place)
-		l.mul(s.power, s.power, s.factor)
+		l.mul(s, s.power, s.power, s.factor)
 	}
-	l.store(residues, s.power)
+	l.store(s, residues)
 }
 
 func (l *lanePowers) public(residues [][2]words) {
 	s := l.load(residues)
 	defer l.scratch.Put(s)
-	l.mul(s.factor, s.factor, l.square)
+	l.mul(s, s.factor, s.factor, l.square)
 	copy(s.power, s.factor)
 	for place := bits.Len(l.exponent) - 2; place >= 0; place-- {
-		l.mul(s.power, s.power, s.power)
+		l.sqr(s, s.power, s.power)
 		if l.exponent>>place&1 != 0 {
-			l.mul(s.power, s.power, s.factor)
+			l.mul(s, s.power, s.power, s.factor)
 		}
 	}
-	l.store(residues, s.power)
+	l.store(s, residues)
 }
 
-func (l *lanePowers) mul(z, x, y number) {
-	mulLanes(&z[0], &x[0], &y[0], &l.n[0], &l.inverse, l.blocks)
+// mul sets z to x·y modulo n, divided by 2^1040 once for each block. The limbs of z
+// are below 2^52, as those of x and y must be. z may be x or y.
+func (l *lanePowers) mul(s *laneScratch, z, x, y number) {
+	multiplyBlocks(&s.columns[0], &x[0], &y[0], replace)
+	if l.blocks == 2 {
+		multiplyBlocks(&s.columns[2*blockLimbs], &x[blockLimbs], &y[blockLimbs], replace)
+		subtractBlocks(&s.d[0], &x[0])
+		subtractBlocks(&s.e[0], &y[0])
+		multiplyBlocks(&s.middle[0], &s.d[0], &s.e[0], replace)
+		addMiddle(&s.columns[0], &s.middle[0], &s.d[0], &s.e[0])
+	}
+	l.reduce(s, z)
+}
+
+// sqr is mul with x twice.
+func (l *lanePowers) sqr(s *laneScratch, z, x number) {
+	squareBlock(&s.columns[0], &x[0])
+	if l.blocks == 2 {
+		squareBlock(&s.columns[2*blockLimbs], &x[blockLimbs])
+		subtractBlocks(&s.d[0], &x[0])
+		squareBlock(&s.middle[0], &s.d[0])
+		addMiddle(&s.columns[0], &s.middle[0], &s.d[0], &s.d[0])
+	}
+	l.reduce(s, z)
+}
+
+// reduce sets z to what is in the columns, modulo n, divided by 2^1040 once for
+// each block.
+func (l *lanePowers) reduce(s *laneScratch, z number) {
+	columns := s.columns
+	for range l.blocks {
+		clearBlock(&columns[0], &s.multiples[0], &l.n[0], &l.inverse)
+		columns = columns[blockLimbs:]
+		if l.blocks == 2 {
+			multiplyBlocks(&columns[0], &l.n[blockLimbs], &s.multiples[0], add)
+		}
+	}
+	settle(&z[0], &columns[0], len(z))
 }
 
 // load returns scratch whose factor is the numbers with the given residues.
@@ -128,21 +212,22 @@ func (l *lanePowers) load(residues [][2]words) *laneScratch {
 	return s
 }
 
-// store sets residues to those of numbers times one.
-func (l *lanePowers) store(residues [][2]words, x number) {
-	l.mul(x, x, l.unit)
+// store sets residues to those of the powers, which are multiplied by one.
+func (l *lanePowers) store(s *laneScratch, residues [][2]words) {
+	l.mul(s, s.power, s.power, l.unit)
 	for lane := range 2 * len(residues) {
-		x.get(residues[lane/2][lane%2], lane)
+		s.power.get(residues[lane/2][lane%2], lane)
 	}
 }
 
-// fillTable sets the entries of table to the powers 0, 1, 2 and so on of base.
-func (l *lanePowers) fillTable(table, base number) {
-	entry := func(i int) number { return table[i*len(base) : (i+1)*len(base)] }
+// fillTable sets the entries of the table to the powers 0, 1, 2 and so on of the
+// factor.
+func (l *lanePowers) fillTable(s *laneScratch) {
+	entry := func(i int) number { return s.table[i*len(l.n) : (i+1)*len(l.n)] }
 	copy(entry(0), l.one)
-	l.mul(entry(1), base, l.square)
+	l.mul(s, entry(1), s.factor, l.square)
 	for i := 2; i < tableSize; i++ {
-		l.mul(entry(i), entry(i-1), entry(1))
+		l.mul(s, entry(i), entry(i-1), entry(1))
 	}
 }
 

@@ -1,330 +1,487 @@
 #include "textflag.h"
 
-// Numbers are multiplied in blocks of 20 limbs, four rows at a time, so that the
-// columns of a block stay in registers.
+// Numbers are multiplied in blocks of 20 limbs. Of the columns that products are
+// added to, 20 and the next few are in registers; the lowest are done with row by
+// row.
 //
-// Registers: Z0 to Z23 are columns, Z24 is a limb of y, Z26 one of x or n, Z27 is
-// -1/n, Z28 to Z31 are the multiples of n that clear four columns. R10 points to
-// the columns in memory, SI to limbs of x, R8 to those of n, DX to those of y. R11
-// is how many parts of x, of four limbs each, are left out of the products.
+// Registers: Z0 to Z23 are columns, Z24 is a limb that all limbs of a block are
+// multiplied by, Z26 one of those, Z25 is a mask of 52 bits, Z27 is -1/n, Z28 and
+// Z29 are multiples of n. R10 points to the columns in memory, SI to the limbs of a
+// block, DX to those that it is multiplied by.
 
 // PRODUCT adds the product of two limbs to the column of its low and of its
 // high half.
-#define PRODUCT(limb, by, low, high) \
-	VMOVDQU64   limb, Z26      \
+#define PRODUCT(off, by, low, high) \
+	VMOVDQU64   off(SI), Z26   \
 	VPMADD52LUQ Z26, by, low   \
 	VPMADD52HUQ Z26, by, high
 
-// PART adds the product of four limbs from off on and one limb.
-#define PART(off, p, by, c0, c1, c2, c3, c4) \
-	PRODUCT(off+0(p), by, c0, c1)   \
-	PRODUCT(off+64(p), by, c1, c2)  \
-	PRODUCT(off+128(p), by, c2, c3) \
-	PRODUCT(off+192(p), by, c3, c4)
+// PRODUCTS adds the products of four limbs from off on and one limb.
+#define PRODUCTS(off, by, c0, c1, c2, c3, c4) \
+	PRODUCT(off+0, by, c0, c1)   \
+	PRODUCT(off+64, by, c1, c2)  \
+	PRODUCT(off+128, by, c2, c3) \
+	PRODUCT(off+192, by, c3, c4)
 
-// MULTIPLE adds the product of the block of n and one limb.
-#define MULTIPLE(by, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	PART(0, R8, by, c0, c1, c2, c3, c4)            \
-	PART(256, R8, by, c4, c5, c6, c7, c8)          \
-	PART(512, R8, by, c8, c9, c10, c11, c12)       \
-	PART(768, R8, by, c12, c13, c14, c15, c16)     \
-	PART(1024, R8, by, c16, c17, c18, c19, c20)
-
-// TIMES adds the product of the block of x and one limb, but for the parts that are
-// left out. Which those are depends on the row only.
-#define TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	CMPQ R11, $2 \
-	JEQ  from2   \
-	JLT  from0   \
-	CMPQ R11, $4 \
-	JLT  from3   \
-	JEQ  from4   \
-	JMP  done    \
-from0: \
-	CMPQ R11, $1 \
-	JEQ  from1   \
-	PART(0, SI, Z24, c0, c1, c2, c3, c4)       \
-from1: \
-	PART(256, SI, Z24, c4, c5, c6, c7, c8)     \
-from2: \
-	PART(512, SI, Z24, c8, c9, c10, c11, c12)  \
-from3: \
-	PART(768, SI, Z24, c12, c13, c14, c15, c16)\
-from4: \
-	PART(1024, SI, Z24, c16, c17, c18, c19, c20)\
-done:
-
-// LOWEST adds x times the limb of y at off, then the multiple of n that makes the
-// lowest column a multiple of 2^52, and carries that column into the next.
-#define LOWEST(off, multiple, from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	VMOVDQU64   off(DX), Z24   \
-	VPXORQ      c20, c20, c20  \
-	VPXORQ      multiple, multiple, multiple \
-	TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	VPMADD52LUQ Z27, c0, multiple \
-	MULTIPLE(multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	VPSRLQ      $52, c0, c0    \
-	VPADDQ      c0, c1, c1
-
-// HIGHER adds, to the columns of a block that is not the lowest, x times the limb
-// of y at off and a multiple of n.
-#define HIGHER(off, multiple, from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	VMOVDQU64 off(DX), Z24     \
-	VPXORQ    c20, c20, c20    \
-	TIMES(from0, from1, from2, from3, from4, done, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
-	MULTIPLE(multiple, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20)
-
-// CARRY adds to the four lowest columns at R10 what the block below has for them.
-#define CARRY(z0, z1, z2, z3) \
-	VPADDQ 0(R10), Z20, z0   \
-	VPADDQ 64(R10), Z21, z1  \
-	VPADDQ 128(R10), Z22, z2 \
-	VPADDQ 192(R10), Z23, z3
-
-// LOAD takes the columns of a block, STORE puts them back. Of the lowest block the
-// four lowest are done with.
+// LOAD takes 20 columns from memory, those of the lanes in K1, STORE puts them back.
 #define LOAD \
-	CARRY(Z0, Z1, Z2, Z3)      \
-	VMOVDQU64 256(R10), Z4     \
-	VMOVDQU64 320(R10), Z5     \
-	VMOVDQU64 384(R10), Z6     \
-	VMOVDQU64 448(R10), Z7     \
-	VMOVDQU64 512(R10), Z8     \
-	VMOVDQU64 576(R10), Z9     \
-	VMOVDQU64 640(R10), Z10    \
-	VMOVDQU64 704(R10), Z11    \
-	VMOVDQU64 768(R10), Z12    \
-	VMOVDQU64 832(R10), Z13    \
-	VMOVDQU64 896(R10), Z14    \
-	VMOVDQU64 960(R10), Z15    \
-	VMOVDQU64 1024(R10), Z16   \
-	VMOVDQU64 1088(R10), Z17   \
-	VMOVDQU64 1152(R10), Z18   \
-	VMOVDQU64 1216(R10), Z19
+	VMOVDQU64.Z 0(R10), K1, Z0 \
+	VMOVDQU64.Z 64(R10), K1, Z1 \
+	VMOVDQU64.Z 128(R10), K1, Z2 \
+	VMOVDQU64.Z 192(R10), K1, Z3 \
+	VMOVDQU64.Z 256(R10), K1, Z4 \
+	VMOVDQU64.Z 320(R10), K1, Z5 \
+	VMOVDQU64.Z 384(R10), K1, Z6 \
+	VMOVDQU64.Z 448(R10), K1, Z7 \
+	VMOVDQU64.Z 512(R10), K1, Z8 \
+	VMOVDQU64.Z 576(R10), K1, Z9 \
+	VMOVDQU64.Z 640(R10), K1, Z10 \
+	VMOVDQU64.Z 704(R10), K1, Z11 \
+	VMOVDQU64.Z 768(R10), K1, Z12 \
+	VMOVDQU64.Z 832(R10), K1, Z13 \
+	VMOVDQU64.Z 896(R10), K1, Z14 \
+	VMOVDQU64.Z 960(R10), K1, Z15 \
+	VMOVDQU64.Z 1024(R10), K1, Z16 \
+	VMOVDQU64.Z 1088(R10), K1, Z17 \
+	VMOVDQU64.Z 1152(R10), K1, Z18 \
+	VMOVDQU64.Z 1216(R10), K1, Z19
 
-#define STORE_LOWER \
-	VMOVDQU64 Z0, 0(R10)   \
-	VMOVDQU64 Z1, 64(R10)  \
+#define STORE \
+	VMOVDQU64 Z0, 0(R10) \
+	VMOVDQU64 Z1, 64(R10) \
 	VMOVDQU64 Z2, 128(R10) \
-	VMOVDQU64 Z3, 192(R10)
-
-#define STORE_UPPER \
-	VMOVDQU64 Z4, 256(R10)     \
-	VMOVDQU64 Z5, 320(R10)     \
-	VMOVDQU64 Z6, 384(R10)     \
-	VMOVDQU64 Z7, 448(R10)     \
-	VMOVDQU64 Z8, 512(R10)     \
-	VMOVDQU64 Z9, 576(R10)     \
-	VMOVDQU64 Z10, 640(R10)    \
-	VMOVDQU64 Z11, 704(R10)    \
-	VMOVDQU64 Z12, 768(R10)    \
-	VMOVDQU64 Z13, 832(R10)    \
-	VMOVDQU64 Z14, 896(R10)    \
-	VMOVDQU64 Z15, 960(R10)    \
-	VMOVDQU64 Z16, 1024(R10)   \
-	VMOVDQU64 Z17, 1088(R10)   \
-	VMOVDQU64 Z18, 1152(R10)   \
+	VMOVDQU64 Z3, 192(R10) \
+	VMOVDQU64 Z4, 256(R10) \
+	VMOVDQU64 Z5, 320(R10) \
+	VMOVDQU64 Z6, 384(R10) \
+	VMOVDQU64 Z7, 448(R10) \
+	VMOVDQU64 Z8, 512(R10) \
+	VMOVDQU64 Z9, 576(R10) \
+	VMOVDQU64 Z10, 640(R10) \
+	VMOVDQU64 Z11, 704(R10) \
+	VMOVDQU64 Z12, 768(R10) \
+	VMOVDQU64 Z13, 832(R10) \
+	VMOVDQU64 Z14, 896(R10) \
+	VMOVDQU64 Z15, 960(R10) \
+	VMOVDQU64 Z16, 1024(R10) \
+	VMOVDQU64 Z17, 1088(R10) \
+	VMOVDQU64 Z18, 1152(R10) \
 	VMOVDQU64 Z19, 1216(R10)
 
-// TWICE puts twice a limb at off, with the bit from the limb below in Z20, where it
-// leaves that for the limb above.
-#define TWICE(limb, off) \
-	VPSLLQ    $1, limb, Z12   \
-	VPANDQ    Z25, Z12, Z12   \
-	VPORQ     Z20, Z12, Z12   \
-	VPSRLQ    $51, limb, Z20  \
-	VMOVDQU64 Z12, off(DI)
+// ROTATE puts the columns from the fifth on in the place of those that are done
+// with. It costs next to nothing: registers are renamed.
+#define ROTATE \
+	VMOVDQA64 Z4, Z0 \
+	VMOVDQA64 Z5, Z1 \
+	VMOVDQA64 Z6, Z2 \
+	VMOVDQA64 Z7, Z3 \
+	VMOVDQA64 Z8, Z4 \
+	VMOVDQA64 Z9, Z5 \
+	VMOVDQA64 Z10, Z6 \
+	VMOVDQA64 Z11, Z7 \
+	VMOVDQA64 Z12, Z8 \
+	VMOVDQA64 Z13, Z9 \
+	VMOVDQA64 Z14, Z10 \
+	VMOVDQA64 Z15, Z11 \
+	VMOVDQA64 Z16, Z12 \
+	VMOVDQA64 Z17, Z13 \
+	VMOVDQA64 Z18, Z14 \
+	VMOVDQA64 Z19, Z15 \
+	VMOVDQA64 Z20, Z16 \
+	VMOVDQA64 Z21, Z17 \
+	VMOVDQA64 Z22, Z18 \
+	VMOVDQA64 Z23, Z19
 
-// func mulLanes(z, x, y, n, inverse *lanes, blocks int)
-//
-// On the stack are 80 columns, and 41 limbs of twice x.
-TEXT ·mulLanes(SB), 0, $7808-48
-	MOVQ x+8(FP), SI
-	MOVQ y+16(FP), DX
-	MOVQ inverse+32(FP), AX
-	MOVQ blocks+40(FP), CX
-	LEAQ 63(SP), R9
-	ANDQ $~63, R9       // the columns, where cache lines begin
-	LEAQ 5120(R9), R12  // twice x
-	LEAQ (CX)(CX*4), CX // groups of four rows
+// ROW adds the product of a block and its limb at off, and puts the lowest column
+// back.
+#define ROW(off, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	VMOVDQU64 off(DX), Z24            \
+	VMOVDQU64.Z 1280+off(R10), K1, c20             \
+	PRODUCTS(0, Z24, c0, c1, c2, c3, c4)           \
+	PRODUCTS(256, Z24, c4, c5, c6, c7, c8)         \
+	PRODUCTS(512, Z24, c8, c9, c10, c11, c12)      \
+	PRODUCTS(768, Z24, c12, c13, c14, c15, c16)    \
+	PRODUCTS(1024, Z24, c16, c17, c18, c19, c20)   \
+	VMOVDQU64 c0, off(R10)
 
-	VMOVDQU64 (AX), Z27
-	MOVQ      CX, BX
-	MOVQ      R9, R10
-	XORQ      R11, R11
-	XORQ      R13, R13
-	CMPQ      SI, DX
-	JEQ       square
-	VPXORQ    Z0, Z0, Z0
-
-	// Eight columns for each group.
-clear:
-	VMOVDQU64 Z0, 0(R10)
-	VMOVDQU64 Z0, 64(R10)
-	VMOVDQU64 Z0, 128(R10)
-	VMOVDQU64 Z0, 192(R10)
-	VMOVDQU64 Z0, 256(R10)
-	VMOVDQU64 Z0, 320(R10)
-	VMOVDQU64 Z0, 384(R10)
-	VMOVDQU64 Z0, 448(R10)
-	ADDQ      $512, R10
-	DECQ      BX
-	JNZ       clear
-	JMP       rows
-
-	// Of a square, the products of the limbs of a group with each other come first.
-	// What is left are those with the limbs above the group, all of them twice.
-square:
-	MOVQ         $0xfffffffffffff, AX
-	VPBROADCASTQ AX, Z25
-	VPXORQ       Z20, Z20, Z20 // the highest bit of the limb below
-	MOVQ         R12, DI
-
-within:
-	VMOVDQU64   0(SI), Z8
-	VMOVDQU64   64(SI), Z9
-	VMOVDQU64   128(SI), Z10
-	VMOVDQU64   192(SI), Z11
-	VPXORQ      Z0, Z0, Z0
-	VPXORQ      Z1, Z1, Z1
-	VPXORQ      Z2, Z2, Z2
-	VPXORQ      Z3, Z3, Z3
-	VPXORQ      Z4, Z4, Z4
-	VPXORQ      Z5, Z5, Z5
-	VPXORQ      Z6, Z6, Z6
-	VPXORQ      Z7, Z7, Z7
-	VPMADD52LUQ Z8, Z8, Z0
-	VPMADD52HUQ Z8, Z8, Z1
-	VPMADD52LUQ Z8, Z9, Z1
-	VPMADD52HUQ Z8, Z9, Z2
-	VPMADD52LUQ Z8, Z10, Z2
-	VPMADD52HUQ Z8, Z10, Z3
-	VPMADD52LUQ Z8, Z11, Z3
-	VPMADD52HUQ Z8, Z11, Z4
-	VPMADD52LUQ Z9, Z8, Z1
-	VPMADD52HUQ Z9, Z8, Z2
-	VPMADD52LUQ Z9, Z9, Z2
-	VPMADD52HUQ Z9, Z9, Z3
-	VPMADD52LUQ Z9, Z10, Z3
-	VPMADD52HUQ Z9, Z10, Z4
-	VPMADD52LUQ Z9, Z11, Z4
-	VPMADD52HUQ Z9, Z11, Z5
-	VPMADD52LUQ Z10, Z8, Z2
-	VPMADD52HUQ Z10, Z8, Z3
-	VPMADD52LUQ Z10, Z9, Z3
-	VPMADD52HUQ Z10, Z9, Z4
-	VPMADD52LUQ Z10, Z10, Z4
-	VPMADD52HUQ Z10, Z10, Z5
-	VPMADD52LUQ Z10, Z11, Z5
-	VPMADD52HUQ Z10, Z11, Z6
-	VPMADD52LUQ Z11, Z8, Z3
-	VPMADD52HUQ Z11, Z8, Z4
-	VPMADD52LUQ Z11, Z9, Z4
-	VPMADD52HUQ Z11, Z9, Z5
-	VPMADD52LUQ Z11, Z10, Z5
-	VPMADD52HUQ Z11, Z10, Z6
-	VPMADD52LUQ Z11, Z11, Z6
-	VPMADD52HUQ Z11, Z11, Z7
-	VMOVDQU64   Z0, 0(R10)
-	VMOVDQU64   Z1, 64(R10)
-	VMOVDQU64   Z2, 128(R10)
-	VMOVDQU64   Z3, 192(R10)
-	VMOVDQU64   Z4, 256(R10)
-	VMOVDQU64   Z5, 320(R10)
-	VMOVDQU64   Z6, 384(R10)
-	VMOVDQU64   Z7, 448(R10)
-
-	TWICE(Z8, 0)
-	TWICE(Z9, 64)
-	TWICE(Z10, 128)
-	TWICE(Z11, 192)
-	ADDQ $256, SI
-	ADDQ $256, DI
-	ADDQ $512, R10
-	DECQ BX
-	JNZ  within
-	VMOVDQU64    Z20, (DI)
-	MOVQ         $-2, AX
-	VPBROADCASTQ AX, Z25
-	MOVQ         $1, R13 // more part that is left out with each group
-	MOVQ         R13, R11
+// func multiplyBlocks(columns, x, y *lanes, old uint64)
+TEXT ·multiplyBlocks(SB), NOSPLIT, $0-32
+	MOVQ  columns+0(FP), R10
+	MOVQ  x+8(FP), SI
+	MOVQ  y+16(FP), DX
+	MOVQ  old+24(FP), AX
+	KMOVW AX, K1
+	MOVQ  $5, CX
+	LOAD
 
 rows:
+	ROW(0, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
+	ROW(64, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
+	ROW(128, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
+	ROW(192, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
+	ROTATE
+	ADDQ $256, DX
+	ADDQ $256, R10
+	DECQ CX
+	JNZ  rows
+	STORE
+	VZEROUPPER
+	RET
+
+// CLEAR adds a multiple of the block of n that makes the lowest column a multiple
+// of 2^52, and carries that column into the next. The next multiple is computed as
+// soon as its column is known, so that nothing waits for it.
+#define CLEAR(off, multiple, next, c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15, c16, c17, c18, c19, c20) \
+	VMOVDQU64   multiple, off(DX)                  \
+	VMOVDQU64   1280+off(R10), c20                 \
+	PRODUCT(0, multiple, c0, c1)                   \
+	PRODUCT(64, multiple, c1, c2)                  \
+	VPSRAQ      $52, c0, c0                        \
+	VPADDQ      c0, c1, c1                         \
+	VPXORQ      next, next, next                   \
+	VPMADD52LUQ Z27, c1, next                      \
+	PRODUCT(128, multiple, c2, c3)                 \
+	PRODUCT(192, multiple, c3, c4)                 \
+	PRODUCTS(256, multiple, c4, c5, c6, c7, c8)    \
+	PRODUCTS(512, multiple, c8, c9, c10, c11, c12) \
+	PRODUCTS(768, multiple, c12, c13, c14, c15, c16) \
+	PRODUCTS(1024, multiple, c16, c17, c18, c19, c20)
+
+// func clearBlock(columns, multiples, n, inverse *lanes)
+TEXT ·clearBlock(SB), NOSPLIT, $0-32
+	MOVQ        columns+0(FP), R10
+	MOVQ        multiples+8(FP), DX
+	MOVQ        n+16(FP), SI
+	MOVQ        inverse+24(FP), AX
+	MOVQ        $5, CX
+	VMOVDQU64   (AX), Z27
+	KXNORW      K1, K1, K1
+	LOAD
+	VPXORQ      Z28, Z28, Z28
+	VPMADD52LUQ Z27, Z0, Z28
+
+rows:
+	CLEAR(0, Z28, Z29, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
+	CLEAR(64, Z29, Z28, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
+	CLEAR(128, Z28, Z29, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
+	CLEAR(192, Z29, Z28, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
+	ROTATE
+	ADDQ $256, DX
+	ADDQ $256, R10
+	DECQ CX
+	JNZ  rows
+	STORE
+	VZEROUPPER
+	RET
+
+// EVEN doubles what is in a column, the products of different limbs, adds the low
+// half of the square of a limb and puts the column back. ODD does it with the high
+// half.
+#define EVEN(off, column) \
+	VPADDQ      column, column, column \
+	VPMADD52LUQ Z24, Z24, column       \
+	VMOVDQU64   column, off(R10)
+
+#define ODD(off, column) \
+	VPADDQ      column, column, column \
+	VPMADD52HUQ Z24, Z24, column       \
+	VMOVDQU64   column, off(R10)
+
+// func squareBlock(columns, x *lanes)
+//
+// Column k is in register k modulo 20. The products of a limb are those with the
+// limbs above it.
+TEXT ·squareBlock(SB), NOSPLIT, $0-16
+	MOVQ columns+0(FP), R10
 	MOVQ x+8(FP), SI
-	TESTQ R13, R13
-	JEQ  whole
-	MOVQ R12, SI
+	VPXORQ Z0, Z0, Z0
+	VPXORQ Z1, Z1, Z1
+	VPXORQ Z2, Z2, Z2
+	VPXORQ Z3, Z3, Z3
+	VPXORQ Z4, Z4, Z4
+	VPXORQ Z5, Z5, Z5
+	VPXORQ Z6, Z6, Z6
+	VPXORQ Z7, Z7, Z7
+	VPXORQ Z8, Z8, Z8
+	VPXORQ Z9, Z9, Z9
+	VPXORQ Z10, Z10, Z10
+	VPXORQ Z11, Z11, Z11
+	VPXORQ Z12, Z12, Z12
+	VPXORQ Z13, Z13, Z13
+	VPXORQ Z14, Z14, Z14
+	VPXORQ Z15, Z15, Z15
+	VPXORQ Z16, Z16, Z16
+	VPXORQ Z17, Z17, Z17
+	VPXORQ Z18, Z18, Z18
+	VPXORQ Z19, Z19, Z19
 
-	// The lowest limb above the group has no bit from the group.
-	MOVQ      R11, AX
-	SHLQ      $8, AX
-	VPANDQ    (SI)(AX*1), Z25, Z0
-	VMOVDQU64 Z0, (SI)(AX*1)
+	VMOVDQU64 0(SI), Z24
+	EVEN(0, Z0)
+	VPXORQ Z0, Z0, Z0
+	PRODUCTS(64, Z24, Z1, Z2, Z3, Z4, Z5)
+	PRODUCTS(320, Z24, Z5, Z6, Z7, Z8, Z9)
+	PRODUCTS(576, Z24, Z9, Z10, Z11, Z12, Z13)
+	PRODUCTS(832, Z24, Z13, Z14, Z15, Z16, Z17)
+	PRODUCT(1088, Z24, Z17, Z18)
+	PRODUCT(1152, Z24, Z18, Z19)
+	PRODUCT(1216, Z24, Z19, Z0)
+	ODD(64, Z1)
 
-whole:
-	MOVQ   n+24(FP), R8
-	MOVQ   blocks+40(FP), BX
-	MOVQ   R9, R10
-	MOVQ   R11, DI
-	VPXORQ Z20, Z20, Z20
-	VPXORQ Z21, Z21, Z21
-	VPXORQ Z22, Z22, Z22
-	VPXORQ Z23, Z23, Z23
-	LOAD
-	LOWEST(0, Z28, l0a, l0b, l0c, l0d, l0e, l0f, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
-	LOWEST(64, Z29, l1a, l1b, l1c, l1d, l1e, l1f, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
-	LOWEST(128, Z30, l2a, l2b, l2c, l2d, l2e, l2f, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
-	LOWEST(192, Z31, l3a, l3b, l3c, l3d, l3e, l3f, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
-	STORE_UPPER
-	JMP next
+	VMOVDQU64 64(SI), Z24
+	EVEN(128, Z2)
+	VPXORQ Z1, Z1, Z1
+	PRODUCTS(128, Z24, Z3, Z4, Z5, Z6, Z7)
+	PRODUCTS(384, Z24, Z7, Z8, Z9, Z10, Z11)
+	PRODUCTS(640, Z24, Z11, Z12, Z13, Z14, Z15)
+	PRODUCTS(896, Z24, Z15, Z16, Z17, Z18, Z19)
+	PRODUCT(1152, Z24, Z19, Z0)
+	PRODUCT(1216, Z24, Z0, Z1)
+	ODD(192, Z3)
 
-higher:
-	LOAD
-	HIGHER(0, Z28, h0a, h0b, h0c, h0d, h0e, h0f, Z0, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20)
-	HIGHER(64, Z29, h1a, h1b, h1c, h1d, h1e, h1f, Z1, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21)
-	HIGHER(128, Z30, h2a, h2b, h2c, h2d, h2e, h2f, Z2, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22)
-	HIGHER(192, Z31, h3a, h3b, h3c, h3d, h3e, h3f, Z3, Z4, Z5, Z6, Z7, Z8, Z9, Z10, Z11, Z12, Z13, Z14, Z15, Z16, Z17, Z18, Z19, Z20, Z21, Z22, Z23)
-	STORE_LOWER
-	STORE_UPPER
+	VMOVDQU64 128(SI), Z24
+	EVEN(256, Z4)
+	VPXORQ Z2, Z2, Z2
+	PRODUCTS(192, Z24, Z5, Z6, Z7, Z8, Z9)
+	PRODUCTS(448, Z24, Z9, Z10, Z11, Z12, Z13)
+	PRODUCTS(704, Z24, Z13, Z14, Z15, Z16, Z17)
+	PRODUCTS(960, Z24, Z17, Z18, Z19, Z0, Z1)
+	PRODUCT(1216, Z24, Z1, Z2)
+	ODD(320, Z5)
 
-next:
-	ADDQ $1280, SI
-	ADDQ $1280, R8
-	ADDQ $1280, R10
-	SUBQ $5, R11
-	DECQ BX
-	JNZ  higher
+	VMOVDQU64 192(SI), Z24
+	EVEN(384, Z6)
+	VPXORQ Z3, Z3, Z3
+	PRODUCTS(256, Z24, Z7, Z8, Z9, Z10, Z11)
+	PRODUCTS(512, Z24, Z11, Z12, Z13, Z14, Z15)
+	PRODUCTS(768, Z24, Z15, Z16, Z17, Z18, Z19)
+	PRODUCTS(1024, Z24, Z19, Z0, Z1, Z2, Z3)
+	ODD(448, Z7)
 
-	// The highest block has something for the columns beyond it.
-	CARRY(Z20, Z21, Z22, Z23)
-	VMOVDQU64 Z20, 0(R10)
-	VMOVDQU64 Z21, 64(R10)
-	VMOVDQU64 Z22, 128(R10)
-	VMOVDQU64 Z23, 192(R10)
-	LEAQ      (DI)(R13*1), R11
-	ADDQ      $256, R9
-	ADDQ      $256, DX
-	DECQ      CX
-	JNZ       rows
+	VMOVDQU64 256(SI), Z24
+	EVEN(512, Z8)
+	VPXORQ Z4, Z4, Z4
+	PRODUCTS(320, Z24, Z9, Z10, Z11, Z12, Z13)
+	PRODUCTS(576, Z24, Z13, Z14, Z15, Z16, Z17)
+	PRODUCTS(832, Z24, Z17, Z18, Z19, Z0, Z1)
+	PRODUCT(1088, Z24, Z1, Z2)
+	PRODUCT(1152, Z24, Z2, Z3)
+	PRODUCT(1216, Z24, Z3, Z4)
+	ODD(576, Z9)
 
-	// Columns become limbs of 52 bits, the rest is carried.
-	MOVQ         z+0(FP), DI
-	MOVQ         blocks+40(FP), CX
-	LEAQ         (CX)(CX*4), CX
-	SHLQ         $2, CX
+	VMOVDQU64 320(SI), Z24
+	EVEN(640, Z10)
+	VPXORQ Z5, Z5, Z5
+	PRODUCTS(384, Z24, Z11, Z12, Z13, Z14, Z15)
+	PRODUCTS(640, Z24, Z15, Z16, Z17, Z18, Z19)
+	PRODUCTS(896, Z24, Z19, Z0, Z1, Z2, Z3)
+	PRODUCT(1152, Z24, Z3, Z4)
+	PRODUCT(1216, Z24, Z4, Z5)
+	ODD(704, Z11)
+
+	VMOVDQU64 384(SI), Z24
+	EVEN(768, Z12)
+	VPXORQ Z6, Z6, Z6
+	PRODUCTS(448, Z24, Z13, Z14, Z15, Z16, Z17)
+	PRODUCTS(704, Z24, Z17, Z18, Z19, Z0, Z1)
+	PRODUCTS(960, Z24, Z1, Z2, Z3, Z4, Z5)
+	PRODUCT(1216, Z24, Z5, Z6)
+	ODD(832, Z13)
+
+	VMOVDQU64 448(SI), Z24
+	EVEN(896, Z14)
+	VPXORQ Z7, Z7, Z7
+	PRODUCTS(512, Z24, Z15, Z16, Z17, Z18, Z19)
+	PRODUCTS(768, Z24, Z19, Z0, Z1, Z2, Z3)
+	PRODUCTS(1024, Z24, Z3, Z4, Z5, Z6, Z7)
+	ODD(960, Z15)
+
+	VMOVDQU64 512(SI), Z24
+	EVEN(1024, Z16)
+	VPXORQ Z8, Z8, Z8
+	PRODUCTS(576, Z24, Z17, Z18, Z19, Z0, Z1)
+	PRODUCTS(832, Z24, Z1, Z2, Z3, Z4, Z5)
+	PRODUCT(1088, Z24, Z5, Z6)
+	PRODUCT(1152, Z24, Z6, Z7)
+	PRODUCT(1216, Z24, Z7, Z8)
+	ODD(1088, Z17)
+
+	VMOVDQU64 576(SI), Z24
+	EVEN(1152, Z18)
+	VPXORQ Z9, Z9, Z9
+	PRODUCTS(640, Z24, Z19, Z0, Z1, Z2, Z3)
+	PRODUCTS(896, Z24, Z3, Z4, Z5, Z6, Z7)
+	PRODUCT(1152, Z24, Z7, Z8)
+	PRODUCT(1216, Z24, Z8, Z9)
+	ODD(1216, Z19)
+
+	VMOVDQU64 640(SI), Z24
+	EVEN(1280, Z0)
+	VPXORQ Z10, Z10, Z10
+	PRODUCTS(704, Z24, Z1, Z2, Z3, Z4, Z5)
+	PRODUCTS(960, Z24, Z5, Z6, Z7, Z8, Z9)
+	PRODUCT(1216, Z24, Z9, Z10)
+	ODD(1344, Z1)
+
+	VMOVDQU64 704(SI), Z24
+	EVEN(1408, Z2)
+	VPXORQ Z11, Z11, Z11
+	PRODUCTS(768, Z24, Z3, Z4, Z5, Z6, Z7)
+	PRODUCTS(1024, Z24, Z7, Z8, Z9, Z10, Z11)
+	ODD(1472, Z3)
+
+	VMOVDQU64 768(SI), Z24
+	EVEN(1536, Z4)
+	VPXORQ Z12, Z12, Z12
+	PRODUCTS(832, Z24, Z5, Z6, Z7, Z8, Z9)
+	PRODUCT(1088, Z24, Z9, Z10)
+	PRODUCT(1152, Z24, Z10, Z11)
+	PRODUCT(1216, Z24, Z11, Z12)
+	ODD(1600, Z5)
+
+	VMOVDQU64 832(SI), Z24
+	EVEN(1664, Z6)
+	VPXORQ Z13, Z13, Z13
+	PRODUCTS(896, Z24, Z7, Z8, Z9, Z10, Z11)
+	PRODUCT(1152, Z24, Z11, Z12)
+	PRODUCT(1216, Z24, Z12, Z13)
+	ODD(1728, Z7)
+
+	VMOVDQU64 896(SI), Z24
+	EVEN(1792, Z8)
+	VPXORQ Z14, Z14, Z14
+	PRODUCTS(960, Z24, Z9, Z10, Z11, Z12, Z13)
+	PRODUCT(1216, Z24, Z13, Z14)
+	ODD(1856, Z9)
+
+	VMOVDQU64 960(SI), Z24
+	EVEN(1920, Z10)
+	VPXORQ Z15, Z15, Z15
+	PRODUCTS(1024, Z24, Z11, Z12, Z13, Z14, Z15)
+	ODD(1984, Z11)
+
+	VMOVDQU64 1024(SI), Z24
+	EVEN(2048, Z12)
+	VPXORQ Z16, Z16, Z16
+	PRODUCT(1088, Z24, Z13, Z14)
+	PRODUCT(1152, Z24, Z14, Z15)
+	PRODUCT(1216, Z24, Z15, Z16)
+	ODD(2112, Z13)
+
+	VMOVDQU64 1088(SI), Z24
+	EVEN(2176, Z14)
+	VPXORQ Z17, Z17, Z17
+	PRODUCT(1152, Z24, Z15, Z16)
+	PRODUCT(1216, Z24, Z16, Z17)
+	ODD(2240, Z15)
+
+	VMOVDQU64 1152(SI), Z24
+	EVEN(2304, Z16)
+	VPXORQ Z18, Z18, Z18
+	PRODUCT(1216, Z24, Z17, Z18)
+	ODD(2368, Z17)
+
+	VMOVDQU64 1216(SI), Z24
+	EVEN(2432, Z18)
+	VPXORQ Z19, Z19, Z19
+	ODD(2496, Z19)
+	VZEROUPPER
+	RET
+
+// SUBTRACT subtracts one limb, and leaves the borrow for the next.
+#define SUBTRACT(off) \
+	VMOVDQU64 off(SI), Z0          \
+	VPSUBQ    1280+off(SI), Z0, Z0 \
+	VPADDQ    Z1, Z0, Z0           \
+	VPSRAQ    $52, Z0, Z1          \
+	VPANDQ    Z25, Z0, Z0          \
+	VMOVDQU64 Z0, off(DI)
+
+// func subtractBlocks(d, x *lanes)
+TEXT ·subtractBlocks(SB), NOSPLIT, $0-16
+	MOVQ         d+0(FP), DI
+	MOVQ         x+8(FP), SI
+	MOVQ         $5, CX
 	MOVQ         $0xfffffffffffff, AX
 	VPBROADCASTQ AX, Z25
-	VPXORQ       Z24, Z24, Z24
+	VPXORQ       Z1, Z1, Z1 // the borrow, 0 or -1
 
-settle:
-	VPADDQ    (R9), Z24, Z0
-	VPSRLQ    $52, Z0, Z24
-	VPANDQ    Z25, Z0, Z0
-	VMOVDQU64 Z0, (DI)
-	ADDQ      $64, R9
+limbs:
+	SUBTRACT(0)
+	SUBTRACT(64)
+	SUBTRACT(128)
+	SUBTRACT(192)
+	ADDQ $256, SI
+	ADDQ $256, DI
+	DECQ CX
+	JNZ  limbs
+	VMOVDQU64 Z1, (DI)
+	VZEROUPPER
+	RET
+
+// func addMiddle(columns, product, d, e *lanes)
+TEXT ·addMiddle(SB), NOSPLIT, $0-32
+	MOVQ      columns+0(FP), R10
+	MOVQ      product+8(FP), DI
+	MOVQ      d+16(FP), SI
+	MOVQ      e+24(FP), DX
+	MOVQ      $20, CX
+	VMOVDQU64 1280(SI), Z20
+	VMOVDQU64 1280(DX), Z21
+
+columns:
+	VMOVDQU64 1280(R10), Z0
+	VPADDQ    2560(R10), Z0, Z0
+	VMOVDQU64 (R10), Z1
+	VPSUBQ    (DI), Z1, Z1
+	VPADDQ    Z0, Z1, Z1
+	VMOVDQU64 Z1, 1280(R10)
+	VMOVDQU64 3840(R10), Z2
+	VPSUBQ    1280(DI), Z2, Z2
+	VPADDQ    Z0, Z2, Z2
+	VPANDQ    (SI), Z21, Z3
+	VPADDQ    Z3, Z2, Z2
+	VPANDQ    (DX), Z20, Z4
+	VPADDQ    Z4, Z2, Z2
+	VMOVDQU64 Z2, 2560(R10)
+	ADDQ      $64, R10
 	ADDQ      $64, DI
+	ADDQ      $64, SI
+	ADDQ      $64, DX
 	DECQ      CX
-	JNZ       settle
+	JNZ       columns
+
+	// Twice negative: one less in column 60. R10 is 20 columns further.
+	VPANDQ    Z20, Z21, Z0
+	VPADDQ    2560(R10), Z0, Z0
+	VMOVDQU64 Z0, 2560(R10)
+	VZEROUPPER
+	RET
+
+// SETTLE carries one column into the next.
+#define SETTLE(off) \
+	VPADDQ    off(R10), Z1, Z0 \
+	VPSRAQ    $52, Z0, Z1      \
+	VPANDQ    Z25, Z0, Z0      \
+	VMOVDQU64 Z0, off(DI)
+
+// func settle(z, columns *lanes, limbs int)
+TEXT ·settle(SB), NOSPLIT, $0-24
+	MOVQ         z+0(FP), DI
+	MOVQ         columns+8(FP), R10
+	MOVQ         limbs+16(FP), CX
+	MOVQ         $0xfffffffffffff, AX
+	VPBROADCASTQ AX, Z25
+	VPXORQ       Z1, Z1, Z1
+
+limbs:
+	SETTLE(0)
+	SETTLE(64)
+	SETTLE(128)
+	SETTLE(192)
+	ADDQ $256, R10
+	ADDQ $256, DI
+	SUBQ $4, CX
+	JNZ  limbs
 	VZEROUPPER
 	RET
 

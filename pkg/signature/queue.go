@@ -23,6 +23,7 @@ type queue struct {
 	mu      sync.Mutex
 	signing int     // how many sign
 	waiting []*turn // in the order of arrival
+	longest float64 // how many waited at most, of late
 }
 
 // A turn is a digest that somebody waits for the signature of.
@@ -40,14 +41,26 @@ func newQueue(batch int, sign func([][sha256.Size]byte) ([][]byte, error)) *queu
 }
 
 // hasRoom says whether one more can sign beside others, for so many who want a
-// signature: of batches that would not be full half as many are signed at a time,
-// since the more there are, the fewer are full.
+// signature. Of batches that would not be full half as many are signed at a time,
+// since the more there are, the fewer are full. The last processor signs only while
+// nearly as many wait as ever did: of those who do not, most have their signature
+// and need that processor to be done with, and to ask for the next.
 func (q *queue) hasRoom(others, wanted int) bool {
-	if wanted < q.batch {
+	switch {
+	case wanted < q.batch:
 		return others < max(q.most/2, 1)
+	case q.batch > 1 && others > 0 && others == q.most-1:
+		return float64(wanted) >= nearly*q.longest
 	}
 	return others < q.most
 }
+
+const (
+	nearly = 2. / 3
+	// forget is what remains of the longest queue with each batch: half of it after
+	// some 180.
+	forget = 1 - 1./256
+)
 
 // signature returns the signature of a digest. The error is that of signing, or
 // the cause of ctx's end if that came first.
@@ -79,6 +92,7 @@ func (q *queue) join(t *turn) bool {
 		return true
 	}
 	q.waiting = append(q.waiting, t)
+	q.longest = max(q.longest, float64(len(q.waiting)))
 	return false
 }
 
@@ -121,6 +135,7 @@ func (q *queue) lead(t *turn) {
 func (q *queue) take(n int) []*turn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.longest *= forget
 	n = min(n, len(q.waiting))
 	first := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)

@@ -56,7 +56,7 @@ func TestFullBatchesHaveAllProcessors(t *testing.T) {
 	}
 	ask(3 * batch)
 	waiting(3 * batch)
-	for range 3 {
+	for range 2 {
 		goOn <- struct{}{}
 		if n := <-begun; n != batch {
 			t.Errorf("%d are signed for in a batch, want %d", n, batch)
@@ -66,5 +66,36 @@ func TestFullBatchesHaveAllProcessors(t *testing.T) {
 	wg.Wait()
 	if q.signing != 0 {
 		t.Errorf("%d still sign", q.signing)
+	}
+}
+
+// Of batches that are full as many are signed as there are processors, but for the
+// last of them once the queue is shorter than it was.
+func TestLastProcessorSignsInNeed(t *testing.T) {
+	t.Parallel()
+	q := &queue{batch: 4, most: 3, longest: 30}
+	for _, c := range []struct {
+		others, wanted int
+		want           bool
+	}{
+		{0, 1, true},
+		{1, 3, false},
+		{1, 4, true},
+		{2, 19, false},
+		{2, 20, true},
+		{3, 60, false},
+	} {
+		if got := q.hasRoom(c.others, c.wanted); got != c.want {
+			t.Errorf("beside %d, with %d who wait: %t, want %t", c.others, c.wanted, got, c.want)
+		}
+	}
+	for range 400 {
+		q.take(4)
+	}
+	if !q.hasRoom(2, 5) {
+		t.Error("a long queue is not forgotten")
+	}
+	if one := (&queue{batch: 4, most: 1}); !one.hasRoom(0, 4) {
+		t.Error("the only processor does not sign")
 	}
 }

@@ -22,8 +22,9 @@ const maxGroup = 128
 // A group lets operations that come at the same time share a transaction, and
 // with it the wait for the disk: SQLite has one writer, and brings every commit
 // of it to the disk. Whoever finds nobody at work does the work of all who wait,
-// on its own goroutine, so that there is none in the background and a single
-// operation never waits for company.
+// on its own goroutine, so that there is none in the background. Operations that
+// come one at a time do not wait for company, those that come several at a time do,
+// for a moment: a transaction costs nearly the same for many as for one.
 //
 // While the disk is at work the next transaction runs already: it is committed,
 // and then it is brought to the disk, once for all who came meanwhile. Nobody
@@ -35,13 +36,18 @@ type group struct {
 	turn        chan struct{} // holds one value while somebody is at work
 	log         *walSync
 	checkpoints *checkpointer
+	company     time.Duration // for how long after a transaction the next one waits for others
 
 	// Of whoever has the turn.
 	conn   *rawsqlite.Conn // the one that writes; nil before the first transaction and after a fault
 	closed bool
+	last   int       // how many operations the last transaction had
+	ended  time.Time // when it was over
 
-	mu    sync.Mutex
-	queue []*operation // guarded by mu
+	mu     sync.Mutex
+	queue  []*operation  // guarded by mu
+	wanted int           // guarded by mu; how many of them
+	enough chan struct{} // guarded by mu; nil unless somebody waits for it to be closed once they are there
 }
 
 // An operation is one call of Store.write.
@@ -54,7 +60,10 @@ type operation struct {
 }
 
 func newGroup(s *Store, uri string) *group {
-	return &group{s: s, uri: uri, turn: make(chan struct{}, 1), log: newWALSync(), checkpoints: newCheckpointer(uri)}
+	return &group{
+		s: s, uri: uri, turn: make(chan struct{}, 1),
+		log: newWALSync(), checkpoints: newCheckpointer(uri), company: company,
+	}
 }
 
 // write runs an operation, or has it run. It returns once that is over: when
@@ -62,9 +71,7 @@ func newGroup(s *Store, uri string) *group {
 // that has begun comes to its end, with nothing written.
 func (g *group) write(ctx context.Context, work func(tx) error) error {
 	op := &operation{ctx: ctx, work: work, done: make(chan struct{})}
-	g.mu.Lock()
-	g.queue = append(g.queue, op)
-	g.mu.Unlock()
+	g.join(op)
 	select {
 	case <-op.done:
 	case g.turn <- struct{}{}:
@@ -83,6 +90,55 @@ func (g *group) write(ctx context.Context, work func(tx) error) error {
 		panic(op.panicked)
 	}
 	return op.err
+}
+
+// join puts an operation into the queue.
+func (g *group) join(op *operation) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue = append(g.queue, op)
+	if g.enough != nil && len(g.queue) >= g.wanted {
+		close(g.enough)
+		g.enough = nil
+	}
+}
+
+// await returns a channel that is closed once so many operations are in the queue,
+// or nil if they are.
+func (g *group) await(n int) <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) >= n {
+		return nil
+	}
+	g.wanted, g.enough = n, make(chan struct{})
+	return g.enough
+}
+
+// company is long enough that some come, and short beside what a license takes
+// where many are asked for.
+const company = 3 * time.Millisecond
+
+// gather waits for operations that share a transaction with the one that leads: for
+// as many as the last one had, if that was more than one. Each transaction, and each
+// time that it is brought to the disk, costs what some ten operations do, which
+// those who prepare operations can do without.
+func (g *group) gather(ctx context.Context) {
+	left := time.Until(g.ended.Add(g.company))
+	if g.last < 2 || left <= 0 {
+		return
+	}
+	enough := g.await(g.last - 1)
+	if enough == nil {
+		return
+	}
+	timer := time.NewTimer(left)
+	defer timer.Stop()
+	select {
+	case <-enough:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // withdraw takes an operation back that has not begun, and reports whether it
@@ -114,12 +170,15 @@ func (g *group) lead(first *operation) []*operation {
 	if !g.withdraw(first) {
 		return nil
 	}
+	g.gather(first.ctx)
 	if err := g.begin(first.ctx); err != nil {
 		first.err = err
 		close(first.done)
 		return nil
 	}
-	return g.runAll(append([]*operation{first}, g.take(maxGroup-1)...))
+	batch := g.runAll(append([]*operation{first}, g.take(maxGroup-1)...))
+	g.last, g.ended = len(batch), time.Now()
+	return batch
 }
 
 // finish brings what was committed so far to the disk, and ends operations.

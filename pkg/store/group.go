@@ -177,7 +177,7 @@ func (g *group) lead(first *operation) []*operation {
 		return nil
 	}
 	batch := g.runAll(append([]*operation{first}, g.take(maxGroup-1)...))
-	g.last, g.ended = len(batch), time.Now()
+	g.last, g.ended = len(batch), time.Now() //nolint:forbidigo // how long ago it was is all that is asked
 	return batch
 }
 

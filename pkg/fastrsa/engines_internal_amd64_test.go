@@ -77,6 +77,17 @@ func TestMulLanes(t *testing.T) {
 			// Factors may lie beyond the modulus, the highest limb has room for it.
 			x[limbs-1][lane] += r.Uint64N(1 << (width*64 - (limbs-1)*limbBits + 4))
 		}
+		// Blocks without a difference, and with the smallest and the largest there is.
+		top := uint64(1)<<(width*64-(limbs-1)*limbBits) - 1 // the highest limb that the modulus may have
+		x[blockLimbs-1][1] &= top
+		for j := range blockLimbs {
+			x[limbs-blockLimbs+j][1] = x[j][1]
+			x[j][2], y[j][2] = 0, limbMask
+			x[j][3], y[j][3] = limbMask, 0
+		}
+		for _, limb := range []*uint64{&x[limbs-1][1], &x[limbs-1][3], &y[limbs-1][2]} {
+			*limb &= top
+		}
 		l.mul(s, z, x, y)
 		checkProduct(t, z, x, y, l.n)
 		l.mul(s, y, x, y)

@@ -25,7 +25,8 @@ type lanes [laneCount]uint64
 type number []lanes
 
 // Products are first had in columns, one for each limb of the result, which are
-// sums of halves of products: signed numbers of 64 bits, not yet carried.
+// sums of halves of products: signed numbers of 64 bits, not yet carried. No column
+// has more than 200 of them, so that they stay far below 2^62.
 
 // multiplyBlocks sets 40 columns to the product of two blocks, or adds it to them.
 //

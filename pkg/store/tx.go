@@ -39,7 +39,10 @@ type rows interface {
 }
 
 // write runs work in a transaction, and again from the start when another
-// transaction was in its way, so work must be free of other effects. When work
+// transaction was in its way, so work must be free of other effects. The same goes
+// for a connection that somebody else gave up and left in the pool: database/sql
+// takes another one, but while the pool is full of them not for ever, and drivers
+// say ErrBadConn only where the server has done nothing. When work
 // fails nothing is written and its error comes back as it is. Once write
 // returns nil, what was written outlives a crash. An ErrUnavailable leaves open
 // whether it was written, if the database went away at the very end.
@@ -50,7 +53,7 @@ func (s *Store) write(ctx context.Context, work func(tx) error) error {
 		switch {
 		case err == nil:
 			return nil
-		case attempt == maxAttempts || !s.dialect.raced(err):
+		case attempt == maxAttempts || !s.dialect.raced(err) && !errors.Is(err, driver.ErrBadConn):
 			return s.failure(ctx, err)
 		}
 		if err := pause(ctx, attempt); err != nil {

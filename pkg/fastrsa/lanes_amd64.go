@@ -28,12 +28,13 @@ type number []lanes
 // sums of halves of products: signed numbers of 64 bits, not yet carried. No column
 // has more than 200 of them, so that they stay far below 2^62.
 
-// multiplyBlocks sets 40 columns to the product of two blocks, or adds it to them.
+// multiplyBlocks sets 40 columns to the product of two blocks, or adds it to them:
+// keep is replace or add.
 //
 //go:noescape
-func multiplyBlocks(columns, x, y *lanes, old uint64)
+func multiplyBlocks(columns, x, y *lanes, keep uint64)
 
-// The lanes in which multiplyBlocks keeps what is in columns.
+// A bit for each lane in which columns keep what they have.
 const (
 	replace = 0
 	add     = 1<<laneCount - 1
@@ -95,10 +96,10 @@ type laneScratch struct {
 	table         number // tableSize numbers, one after the other
 	power, factor number
 
-	columns   number // 40 for each block
-	multiples number // of n, a block
-	middle    number // 40 columns, of the product of the differences
-	d, e      number // differences and their signs
+	columns   []lanes // 40 for each block
+	multiples number  // of n, a block
+	middle    []lanes // 40 columns, of the product of the differences
+	d, e      number  // differences, each with its sign as one limb more
 }
 
 func newLanePowers(primes *[2]prime, exponent uint) *lanePowers {
@@ -111,7 +112,7 @@ func newLanePowers(primes *[2]prime, exponent uint) *lanePowers {
 	l.scratch.New = func() any {
 		return &laneScratch{
 			table: make(number, tableSize*limbs), power: make(number, limbs), factor: make(number, limbs),
-			columns: make(number, 2*limbs), multiples: make(number, blockLimbs), middle: make(number, 2*blockLimbs),
+			columns: make([]lanes, 2*limbs), multiples: make(number, blockLimbs), middle: make([]lanes, 2*blockLimbs),
 			d: make(number, blockLimbs+1), e: make(number, blockLimbs+1),
 		}
 	}

@@ -132,6 +132,7 @@ func (q *queue) lead(t *turn) {
 }
 
 // take returns up to n of those who have waited longest, who then no longer wait.
+// With each batch that is taken a little of how many waited is forgotten.
 func (q *queue) take(n int) []*turn {
 	q.mu.Lock()
 	defer q.mu.Unlock()

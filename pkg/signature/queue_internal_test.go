@@ -62,6 +62,13 @@ func TestFullBatchesHaveAllProcessors(t *testing.T) {
 			t.Errorf("%d are signed for in a batch, want %d", n, batch)
 		}
 	}
+	// The queue is down to a third: one of the two is done, and the other goes on.
+	goOn <- struct{}{}
+	waiting(batch)
+	goOn <- struct{}{}
+	if n := <-begun; n != batch {
+		t.Errorf("%d are signed for in the last batch, want %d", n, batch)
+	}
 	close(goOn)
 	wg.Wait()
 	if q.signing != 0 {

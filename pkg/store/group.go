@@ -157,6 +157,7 @@ func (g *group) withdraw(op *operation) bool {
 func (g *group) take(most int) []*operation {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.enough = nil // whoever waited takes what there is
 	n := min(most, len(g.queue))
 	batch := slices.Clone(g.queue[:n])
 	g.queue = slices.Delete(g.queue, 0, n)

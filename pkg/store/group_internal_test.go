@@ -44,6 +44,7 @@ func TestOperationsGather(t *testing.T) {
 		g.mu.Lock()
 		waits = g.enough != nil && len(g.queue) == 0
 		g.mu.Unlock()
+		time.Sleep(time.Millisecond)
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {

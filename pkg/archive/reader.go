@@ -443,7 +443,7 @@ func checkEntry(e *Entry) error {
 			return fmt.Errorf("%w: %d bytes expand to %d", ErrBomb, e.CompressedSize, e.Size)
 		}
 	default:
-		return fmt.Errorf("%w %d%s", ErrMethod, e.Method, methodName(e.Method))
+		return fmt.Errorf("%w %d%s: make the file again with its entries stored or deflated", ErrMethod, e.Method, methodName(e.Method))
 	}
 	return nil
 }
